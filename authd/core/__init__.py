@@ -1,0 +1,1 @@
+"""Decides, and touches nothing: no clock, file, randomness or third party in here."""

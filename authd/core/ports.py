@@ -1,0 +1,248 @@
+"""What the one path calls. `authd/service` implements these with I/O, the simulator in `tests/` with faults.
+
+Every method may fail with `PortError`; anything else it raises is a bug, and the pipeline answers a bug by locking.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from authd.core.model import (
+    Decision,
+    Entry,
+    Epoch,
+    Face,
+    Fault,
+    Found,
+    Hint,
+    Instant,
+    Nonce,
+    ReaderId,
+    Request,
+    SeatId,
+    SessionId,
+    SubjectId,
+)
+
+
+class PortError(Exception):
+    """The world said no: a disk, a child, a peer. Never the person's fault."""
+
+
+class LedgerDown(PortError):
+    """The ledger cannot make anything durable now (full, read-only, corrupt, slow): no session may open."""
+
+
+class Unavailable(PortError):
+    """A child process is gone, hung or busy; it is being restarted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A probe as it left the reader child: features, never an image. At most 64 kB with its frame."""
+
+    reader: ReaderId
+    nonce: Nonce
+    probe: bytes
+    quality: float
+    """0 (useless) to 1 (best)."""
+    pad: float | None = None
+    """Presentation attack score, 0 (attack) to 1 (living finger); None where the reader cannot tell."""
+    claim: SubjectId | None = None
+    """The person whose finger it claims to be, where the reader or a tile named one (1:1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class FingerDown:
+    """Something touches the reader; nothing is known of whom."""
+
+
+@dataclass(frozen=True, slots=True)
+class FingerUp:
+    """The reader is free again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The finger of the last sample has now rested for 2 s: the gesture for logout."""
+
+    nonce: Nonce
+
+
+@dataclass(frozen=True, slots=True)
+class Hinted:
+    """The reader asks for a better presentation (a quality reject: not a failed try)."""
+
+    hint: Hint
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderUp:
+    """A reader of the seat can be touched."""
+
+    reader: ReaderId
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderDown:
+    """A reader of the seat is unplugged, suspended, hung or crashed; its supervisor is bringing it back."""
+
+    reader: ReaderId
+    fault: Fault
+
+
+@dataclass(frozen=True, slots=True)
+class Sensed:
+    """The presence sensor's word: somebody is there, or nobody is. Never who."""
+
+    present: bool
+
+
+Heard = FingerDown | FingerUp | Held | Hinted | ReaderUp | ReaderDown | Sensed | Sample
+
+
+class Readers(Protocol):
+    """The devices of one host, behind their children."""
+
+    def listen(self, seat: SeatId) -> AsyncIterator[Heard]:
+        """Everything the seat's devices say, in order, for as long as the daemon lives."""
+        ...
+
+    def arm(self, seat: SeatId, nonce: Nonce) -> None:
+        """Ask the seat's readers for one sample under this nonce; replaces an earlier one. Never blocks."""
+        ...
+
+
+class Verifier(Protocol):
+    """The child that alone holds decrypted templates."""
+
+    async def identify(self, sample: Sample, scope: Sequence[SubjectId]) -> Found:
+        """Compare with the references of the people in scope (1:N), or of `sample.claim` alone (1:1).
+
+        Raises `Unavailable` when the child cannot answer within 10 s.
+        """
+        ...
+
+
+class Ledger(Protocol):
+    """One append-only ledger a host, one writer."""
+
+    async def append(self, entry: Entry) -> int:
+        """Return the entry's sequence number once it is durable. Raises `LedgerDown`."""
+        ...
+
+    def write(self, entry: Entry) -> None:
+        """Queue the entry in order, without waiting. Never fails: on a full disk it comes from reserved space."""
+        ...
+
+    async def unfinished(self) -> Sequence[Entry]:
+        """Grants without `session.started` or `void`, and sessions started without an end, from earlier lives."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Counter:
+    """Failed tries of one claimed credential, or of one seat, as they survive a restart."""
+
+    failures: int = 0
+    not_before: Instant = Instant(0)
+    changed_at: Instant = Instant(0)
+    boot: str = ""
+    """Boot id under which the instants were taken; under another the whole delay starts again."""
+
+
+class Counters(Protocol):
+    """Durable store of `Counter`s, by key (`subject:...` or `seat:...`)."""
+
+    async def load(self) -> dict[str, Counter]:
+        """Every counter that was saved."""
+        ...
+
+    async def save(self, key: str, counter: Counter) -> None:
+        """Return once it is durable. Raises `PortError`."""
+        ...
+
+
+class Roster(Protocol):
+    """Who may be looked for at which seat; asked anew at every touch, so that a disabled person is gone at once."""
+
+    def scope(self, seat: SeatId) -> Sequence[SubjectId]:
+        """People whose templates a touch at this seat is compared with."""
+        ...
+
+    def disabled(self, subject: SubjectId) -> bool:
+        """Whether no session of this person may open or go on."""
+        ...
+
+
+class Seats(Protocol):
+    """Who may speak for a seat: one process at a time, by fencing epoch. One host: a durable counter."""
+
+    async def claim(self, seat: SeatId) -> Epoch:
+        """Durably raise the seat's epoch above every one it ever had and return it."""
+        ...
+
+
+class Policy(Protocol):
+    """The policy decision point. Synchronous, so that nothing can happen between its answer and its use."""
+
+    def decide(self, request: Request) -> Decision:
+        """Never raises: an error is a refusal with its reason."""
+        ...
+
+
+class Publish(Protocol):
+    """Doors to the outside: pushed at once, never waited for."""
+
+    def event(self, entry: Entry) -> None:
+        """Tell followers now (the durable, numbered event reaches them from the ledger)."""
+        ...
+
+    def face(self, face: Face) -> None:
+        """Show this on the seat's screen."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, passed in."""
+
+    boot: str
+    """The kernel's boot id."""
+
+    def now(self) -> Instant:
+        """CLOCK_BOOTTIME."""
+        ...
+
+    async def sleep_until(self, instant: Instant) -> None:
+        """Return at or after `instant`; at once after a suspend that passed it."""
+        ...
+
+
+class Random(Protocol):
+    """Unpredictable names."""
+
+    def nonce(self) -> Nonce:
+        """128 bits, hex."""
+        ...
+
+    def session(self) -> SessionId:
+        """`ses_` and 128 bits."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All of the world that the pipeline knows."""
+
+    readers: Readers
+    verifier: Verifier
+    ledger: Ledger
+    counters: Counters
+    roster: Roster
+    seats: Seats
+    policy: Policy
+    publish: Publish
+    clock: Clock
+    random: Random

@@ -1,0 +1,221 @@
+"""The face for driver authors: import this and nothing else of authd.
+
+A driver is a package with a `manifest.toml` beside it (read before any of its code, the sandbox is made from it) and a
+`READER` factory: `READER(settings: Mapping[str, str]) -> Reader`. It runs in a child process of its own, which has no
+network, no file and no device but those its manifest names. `authd_drivers.example` is there to be copied;
+`tests/conformance` is the class every driver must pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from authd.core.model import Fault, Hint
+
+__all__ = [
+    "Ask",
+    "Candidates",
+    "Capture",
+    "Comparator",
+    "DriverError",
+    "Event",
+    "Fault",
+    "Feedback",
+    "Hint",
+    "NoMatch",
+    "Op",
+    "Probe",
+    "Progress",
+    "Reader",
+    "ReaderFactory",
+    "Reference",
+    "Scored",
+    "State",
+    "StateChange",
+    "Watch",
+]
+
+MAX_PROBE_BYTES = 60_000
+
+
+class DriverError(Exception):
+    """The device's trouble, as one of `Fault`. Everything else a driver raises counts as a crash of its child."""
+
+    def __init__(self, fault: Fault, detail: str = "") -> None:
+        super().__init__(f"{fault.value}: {detail}" if detail else fault.value)
+        self.fault = fault
+        self.detail = detail
+
+
+class State(StrEnum):
+    """What a device can say of itself without naming anybody."""
+
+    NEED_TOUCH = "need_touch"
+    FINGER_DOWN = "finger_down"
+    FINGER_UP = "finger_up"
+    PROCESSING = "processing"
+    SUSPENDED = "suspended"
+    HOT = "hot"
+    DEVICE_REMOVED = "device_removed"
+    CREDENTIAL_INSERTED = "credential_inserted"
+    CREDENTIAL_REMOVED = "credential_removed"
+    PERSON_PRESENT = "person_present"
+    PERSON_ABSENT = "person_absent"
+
+
+# What core asks of a reader.
+
+
+@dataclass(frozen=True, slots=True)
+class Capture:
+    """One good sample of a finger that comes down after this was asked; a finger already resting does not count."""
+
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Report states until closed (presence sensors; a held finger)."""
+
+
+Op = Capture | Watch
+
+
+# What a reader answers.
+
+
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """A device's state."""
+
+    state: State
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """A quality reject: what the person can do better."""
+
+    hint: Hint
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a long operation is, 0 to 1."""
+
+    done: float
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """The features of one sample, to be compared by authd's verifier. Ends a `Capture`.
+
+    data: the driver's own format, at most `MAX_PROBE_BYTES`; quality and pad: 0 (worst) to 1; pad None: cannot tell.
+    """
+
+    data: bytes
+    quality: float
+    nonce: str
+    pad: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NoMatch:
+    """A device that matches on its own found nobody. Ends the operation."""
+
+    nonce: str
+
+
+Event = StateChange | Feedback | Progress | Probe | NoMatch
+
+Ask = Callable[[str], Awaitable[str]]
+"""Asks the person for a PIN in authd's own prompt; the argument is a message id."""
+
+
+class Reader(Protocol):
+    """One device. Three methods, one operation in flight."""
+
+    async def open(self) -> None:
+        """Claim the device. Raises `DriverError`."""
+        ...
+
+    def run(self, op: Op, ask: Ask) -> AsyncIterator[Event]:
+        """Carry out one operation; closing the iterator cancels it within 500 ms. Raises `DriverError`."""
+        ...
+
+    async def close(self) -> None:
+        """Release the device; safe to call twice, and after an error."""
+        ...
+
+
+ReaderFactory = Callable[[Mapping[str, str]], Reader]
+"""The `settings` are the strings of the reader's table in `authd.toml`."""
+
+
+# The other half of a modality: it runs in the verifier child, which has no device, file or network.
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """A stored object of comparison, decrypted, as it is held in the verifier child."""
+
+    subject: str
+    id: str
+    """`tpl_...@version`"""
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """One person in the scope with their best reference. Scores grow with likeness."""
+
+    subject: str
+    reference: str
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """The best person above the threshold, if anyone, and how far the second-best person was behind.
+
+    best None: nobody, or nobody clearly enough. `replayed`: the probe is a recording of an earlier one.
+    """
+
+    best: Scored | None
+    margin: float
+    replayed: bool = False
+
+
+class Comparator(Protocol):
+    """Compares probes of one modality. Pure computation: no device, file or network."""
+
+    def enrol(self, probes: Sequence[bytes]) -> Sequence[bytes]:
+        """Make the templates of one finger from at least three probes of it.
+
+        Raises `DriverError` with `Fault.PROTOCOL` where a probe is malformed, and `ValueError` with a `Hint` value as
+        its only argument where the presentations do not agree with each other.
+        """
+        ...
+
+    def load(self, references: Sequence[Reference]) -> None:
+        """Replace the gallery."""
+        ...
+
+    def add(self, references: Sequence[Reference]) -> None:
+        """Add to the gallery."""
+        ...
+
+    def remove(self, subject: str) -> None:
+        """Forget a person; nothing of them stays in memory."""
+        ...
+
+    @property
+    def fmr(self) -> float:
+        """Upper 95 % bound of the false match rate of one comparison with one reference at the threshold in use."""
+        ...
+
+    def search(self, probe: bytes, scope: Sequence[str]) -> Candidates:
+        """Compare with the references of the people in scope. Raises `DriverError` for a malformed probe."""
+        ...

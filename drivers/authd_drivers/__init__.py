@@ -1,0 +1,1 @@
+"""Drivers that ship with authd: one module or package for each kind of device."""

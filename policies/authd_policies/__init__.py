@@ -1,0 +1,1 @@
+"""Cedar rules, schema, settings and their tests: data, not code."""
