@@ -279,7 +279,11 @@ class Request:
     margin: float = 0.0
     pad_level: str = "none"
     resource: str = ""
-    """What a step-up is for; empty for a login."""
+    """What a step-up is for, `system` or `system/purpose`; empty for a login."""
+    fresh: frozenset[Factor] = frozenset()
+    """Of this touch alone. May be left empty only while no shift is open: `factors` then says the same."""
+    owner: SubjectId | None = None
+    """Whose session is open at the seat: without one, nothing can be kept or stepped up."""
 
 
 @dataclass(frozen=True, slots=True)
