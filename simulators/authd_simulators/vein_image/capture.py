@@ -1,0 +1,228 @@
+"""One look through the camera at a finger: what differs from touch to touch, then optics, then the sensor."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from authd_simulators.vein_image.anatomy import MAP_HEIGHT, MAP_WIDTH, MARGIN, Anatomy, Floats, Rank, Vessel, floats
+
+WIDTH = 320
+HEIGHT = 240
+BLACK_LEVEL = 8.0
+CEILING = 172.0
+"""Grey value at which this sensor is full."""
+
+Image = NDArray[np.uint8]
+
+
+class Presentation(StrEnum):
+    """How the finger is laid down."""
+
+    GOOD = "good"
+    WET = "wet"
+    DRY = "dry"
+    SHORT = "short"
+    OFF_CENTRE = "off_centre"
+    FAST = "fast"
+
+
+@dataclass(slots=True)
+class Pose:
+    """Everything that is drawn anew at each touch. Pixels, degrees and factors."""
+
+    dx: float
+    dy: float
+    angle: float
+    roll: float
+    scale: float
+    warp: float
+    dilation: float
+    dropout: float
+    exposure: float
+    lamp: float
+    """How much more light comes from above than from below."""
+    contrast: float
+    blur: float
+    motion: float
+    noise: float
+    tip: float = math.inf
+    """Map column where the finger ends."""
+
+
+def capture(anatomy: Anatomy, rng: np.random.Generator, presentation: Presentation = Presentation.GOOD) -> Image:
+    """Take one picture: uint8, shape (240, 320), the finger's tip at the right."""
+    pose = draw_pose(anatomy, rng, presentation)
+    column, sine, inside = _project(anatomy, pose)
+    tissue = _tissue(anatomy, pose, rng, column, sine)
+    if presentation in (Presentation.WET, Presentation.DRY):
+        tissue *= _skin(rng, presentation)
+    light = np.where(inside > 0, tissue * inside + _housing() * (1 - inside), _housing())
+    return _sensor(_smear(light.astype(np.float32), pose, rng), pose.noise, rng)
+
+
+def empty(rng: np.random.Generator) -> Image:
+    """Take a picture of the reader with no finger on it."""
+    return _sensor(_housing(), 1.0, rng)
+
+
+def draw_pose(anatomy: Anatomy, rng: np.random.Generator, presentation: Presentation) -> Pose:
+    """Draw one touch of a person as wilful as `anatomy` says, laid down as `presentation` says."""
+    w = anatomy.wilfulness
+    pose = Pose(
+        dx=rng.normal(0, 6.5 * w),
+        dy=rng.normal(-4, 7.0 * math.sqrt(w)),
+        angle=rng.normal(0, 1.6 * math.sqrt(w)),
+        roll=rng.normal(0, 4.0 * w),
+        scale=1 + rng.normal(0, 0.015 * w),
+        warp=0.9 * w,
+        dilation=math.exp(rng.normal(0, 0.12)),
+        dropout=min(0.5, 0.07 * w),
+        exposure=math.exp(rng.normal(0, 0.10)),
+        lamp=rng.normal(0, 0.10),
+        contrast=anatomy.contrast * math.exp(rng.normal(0, 0.12)),
+        blur=1.0 + abs(rng.normal(0, 0.3 * w)),
+        motion=abs(rng.normal(0, 0.6 * w)),
+        noise=1.0,
+    )
+    _spoil(pose, presentation, rng)
+    return pose
+
+
+def _spoil(pose: Pose, presentation: Presentation, rng: np.random.Generator) -> None:
+    """Change the pose by what is wrong with this touch."""
+    match presentation:
+        case Presentation.GOOD:
+            pass
+        case Presentation.WET:
+            pose.contrast *= 0.22
+            pose.blur += 3.0
+            pose.exposure *= 1.25
+        case Presentation.DRY:
+            pose.contrast *= 0.30
+            pose.noise *= 2.5
+            pose.dropout = 0.6
+        case Presentation.SHORT:
+            pose.tip = MARGIN + rng.uniform(120, 165)
+        case Presentation.OFF_CENTRE:
+            pose.dy = rng.choice([-1, 1]) * rng.uniform(75, 95)
+        case Presentation.FAST:
+            pose.motion = rng.uniform(28, 45)
+
+
+def _project(anatomy: Anatomy, pose: Pose) -> tuple[Floats, Floats, Floats]:
+    """Return for each pixel its map column, the sine of its angle around the finger, and its share of finger."""
+    v, u = _grid()
+    u, v = u - np.float32(WIDTH / 2 + pose.dx), v - np.float32(HEIGHT / 2 + pose.dy)
+    turn = math.radians(pose.angle)
+    cosine, sine_of_turn = np.float32(math.cos(turn) / pose.scale), np.float32(math.sin(turn) / pose.scale)
+    column = u * cosine + v * sine_of_turn + np.float32(WIDTH / 2 + MARGIN)
+    across = v * cosine - u * sine_of_turn
+    index = np.clip(column, 0, MAP_WIDTH - 1).astype(np.int32)
+    radius = np.maximum(anatomy.radius * _dome(pose.tip), np.float32(1e-3))[index]
+    sine = (across - anatomy.axis[index]) / radius
+    inside = np.clip((1 - np.abs(sine)) * radius * np.float32(0.8), 0, 1)
+    return floats(column), floats(sine), floats(np.where(radius > 1, inside, 0))
+
+
+def _dome(tip: float) -> Floats:
+    """Factor on the radius for each map column: a half ellipse that closes at the tip."""
+    reach = np.clip((np.arange(MAP_WIDTH) - (tip - 42)) / 42, 0, 1) if math.isfinite(tip) else np.zeros(MAP_WIDTH)
+    return np.sqrt(1 - reach**2).astype(np.float32)
+
+
+def _tissue(anatomy: Anatomy, pose: Pose, rng: np.random.Generator, column: Floats, sine: Floats) -> Floats:
+    """Light that comes through the finger at each pixel: glow, rim and vessels."""
+    bounded = np.clip(sine, -1, 1)
+    degrees = np.degrees(np.arcsin(bounded)) + np.float32(pose.roll + MAP_HEIGHT / 2)
+    rows = degrees + _field(rng, pose.warp)
+    columns = column + _field(rng, pose.warp)
+    density = _density(anatomy.vessels, pose, rng) * np.float32(-pose.contrast)
+    through = np.exp(density) * anatomy.shade * anatomy.glow[None, :]
+    seen = cv2.remap(through, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    square = bounded * bounded
+    rim = np.float32(0.90) + np.float32(0.25) * square + np.float32(0.35) * square**4 + np.float32(0.75) * square**24
+    lamp = 1 - np.float32(pose.lamp) * bounded
+    return floats(seen * rim * lamp * np.float32(pose.exposure) + np.float32(BLACK_LEVEL))
+
+
+def _density(vessels: tuple[Vessel, ...], pose: Pose, rng: np.random.Generator) -> Floats:
+    """Optical density of the vessels on the unrolled map, each blurred by the tissue above it."""
+    layers = np.zeros((3, MAP_HEIGHT * 2, MAP_WIDTH * 2), np.uint8)
+    for vessel in sorted(vessels, key=lambda each: each.darkness):
+        if vessel.rank is Rank.TWIG and rng.random() < 3 * pose.dropout:
+            continue
+        if vessel.rank is Rank.LINK and rng.random() < pose.dropout:
+            continue
+        layer = layers[min(2, int(vessel.depth * 3))]
+        thickness = max(1, round(2 * vessel.width * pose.dilation))
+        line = (vessel.line * 2 + (0, MAP_HEIGHT)) * 16
+        cv2.polylines(layer, [line.astype(np.int32)], False, vessel.darkness * 255, thickness, cv2.LINE_AA, 4)
+    small = [cv2.resize(layer, (MAP_WIDTH, MAP_HEIGHT), interpolation=cv2.INTER_AREA) for layer in layers]
+    blurred = [
+        cv2.GaussianBlur(layer.astype(np.float32), (0, 0), sigma)
+        for layer, sigma in zip(small, (2.4, 3.6, 5.2), strict=True)
+    ]
+    return floats((blurred[0] + blurred[1] + blurred[2]) * np.float32(1 / 255))
+
+
+def _field(rng: np.random.Generator, size: float) -> Floats:
+    """Smooth random displacement of each pixel: the skin gives way."""
+    coarse = rng.normal(0, size, (5, 7)).astype(np.float32)
+    return floats(cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC))
+
+
+def _skin(rng: np.random.Generator, presentation: Presentation) -> Floats:
+    """Factor on the light: a film of water has bright patches, dry skin has flakes and creases across the finger."""
+    if presentation is Presentation.WET:
+        patches = rng.normal(0, 0.22, (7, 9)).astype(np.float32)
+        return floats(np.exp(cv2.resize(patches, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)))
+    flakes = rng.normal(0, 0.10, (HEIGHT // 12, WIDTH // 3)).astype(np.float32)
+    return floats(np.exp(cv2.resize(flakes, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)))
+
+
+def _smear(light: Floats, pose: Pose, rng: np.random.Generator) -> Floats:
+    """Blur by the lens and by the finger's movement during the exposure."""
+    light = floats(cv2.GaussianBlur(light, (0, 0), pose.blur))
+    length = round(pose.motion)
+    if length < 2:
+        return light
+    kernel = np.zeros((length, length), np.float32)
+    tilt = rng.uniform(-0.5, 0.5) * length
+    cv2.line(kernel, (0, round(length / 2 - tilt / 2)), (length - 1, round(length / 2 + tilt / 2)), 1.0)
+    return floats(cv2.filter2D(light, -1, kernel / kernel.sum()))
+
+
+def _sensor(light: Floats, noise: float, rng: np.random.Generator) -> Image:
+    """Photons arrive by chance (normal approximation of Poisson, 100 electrons a grey value), then the read noise."""
+    spread = np.sqrt(np.maximum(light, 0) * np.float32(0.01) + np.float32(0.25)) * np.float32(noise)
+    grains = rng.standard_normal((HEIGHT, WIDTH), np.float32) * spread
+    counts = np.minimum(light, CEILING) + grains + np.float32(0.5)
+    return np.asarray(np.clip(counts, 0, CEILING + 3), np.uint8)
+
+
+@lru_cache(maxsize=1)
+def _grid() -> tuple[Floats, Floats]:
+    v, u = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    return v, u
+
+
+@lru_cache(maxsize=1)
+def _housing() -> Floats:
+    """Look of the reader itself: dark, with two guide posts that catch some light."""
+    view = np.full((HEIGHT, WIDTH), BLACK_LEVEL, np.float32)
+    view[36:228, :9] = 78
+    view[224:230, :34] = 60
+    view[44:226, 288:] = 40
+    view[44:226, 286:289] = 74
+    cv2.ellipse(view, (26, 38), (7, 3), 0, 0, 360, 110.0, -1)
+    cv2.ellipse(view, (252, 38), (6, 2), 0, 0, 360, 70.0, -1)
+    view = floats(cv2.GaussianBlur(view, (0, 0), 1.5))
+    view.flags.writeable = False
+    return view
