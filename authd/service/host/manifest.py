@@ -1,0 +1,135 @@
+"""A driver's `manifest.toml`: read before any of its code, and all that its sandbox is made from.
+
+    kind = "touch"                  # touch: takes samples of a person; signal: only says states (a presence sensor)
+    modality = "vein"               # what the samples are, the name of the comparator; "" for a signal
+    capabilities = ["capture", "watch"]
+    pad_level = "none"              # none | heuristic | vendor: what is done against false fingers
+    simulator = false               # true only in the simulators' distribution
+    settings = ["source"]           # names it understands in `[reader.*]`; leave out to accept any
+    devices = ["{source#/dev/}"]    # device nodes it may open, read, write and ioctl
+    read = ["{source#folder:}"]     # files and folders it may read
+    unix_sockets = []               # sockets it may connect to
+    [limits]
+    memory_mb = 512                 # address space (RLIMIT_AS), mappings of libraries included
+    files = 32                      # open descriptors
+    threads = 8                     # 0: may not start any (a driver never starts a process)
+
+`{name}` is the reader's setting of that name. `{name#prefix}` makes the item optional: it counts only where the setting
+begins with the prefix, and a prefix that ends in a colon is taken off (`folder:/data` becomes `/data`).
+"""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+from typing import Literal
+
+import msgspec
+
+MAX_MANIFEST_BYTES = 16_384
+_PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?:#([^{}]+))?\}")
+
+
+class ManifestError(Exception):
+    """The manifest, or a setting that it needs, is wrong; the message names the key and what is expected."""
+
+
+class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Bounds of the child process."""
+
+    memory_mb: int = 256
+    files: int = 32
+    threads: int = 0
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """What a driver says of itself; see the module's text for each key."""
+
+    kind: Literal["touch", "signal"]
+    modality: str = ""
+    capabilities: tuple[Literal["capture", "watch"], ...]
+    pad_level: Literal["none", "heuristic", "vendor"] = "none"
+    simulator: bool = False
+    settings: tuple[str, ...] | None = None
+    devices: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    unix_sockets: tuple[str, ...] = ()
+    limits: Limits = Limits()
+
+
+@dataclass(frozen=True, slots=True)
+class Grants:
+    """What one reader's child may reach: the manifest with that reader's settings filled in. Absolute paths only."""
+
+    devices: tuple[str, ...] = ()
+    read: tuple[str, ...] = ()
+    unix_sockets: tuple[str, ...] = ()
+    limits: Limits = field(default=Limits())
+
+
+def parse(text: bytes) -> Manifest:
+    """Read a manifest. Raises `ManifestError`."""
+    if len(text) > MAX_MANIFEST_BYTES:
+        raise ManifestError(f"a manifest of at most {MAX_MANIFEST_BYTES} bytes is expected")
+    try:
+        manifest = msgspec.convert(tomllib.loads(text.decode()), Manifest, strict=True)
+    except (ValueError, RecursionError) as error:  # tomllib's, the codec's and msgspec's errors are all ValueErrors
+        raise ManifestError(str(error).replace("\n", " ")) from error
+    return _sensible(manifest)
+
+
+def _sensible(manifest: Manifest) -> Manifest:
+    limits = manifest.limits
+    if not (32 <= limits.memory_mb <= 8192 and 8 <= limits.files <= 256 and 0 <= limits.threads <= 64):
+        raise ManifestError("limits: memory_mb 32 to 8192, files 8 to 256 and threads 0 to 64 are expected")
+    if manifest.kind == "touch" and ("capture" not in manifest.capabilities or not manifest.modality):
+        raise ManifestError('kind "touch": a modality and the capability "capture" are expected')
+    if manifest.kind == "signal" and "watch" not in manifest.capabilities:
+        raise ManifestError('kind "signal": the capability "watch" is expected')
+    return manifest
+
+
+def fill(manifest: Manifest, settings: Mapping[str, str]) -> Grants:
+    """Fill the placeholders from a reader's settings. Raises `ManifestError`."""
+    known = settings.keys() if manifest.settings is None else set(manifest.settings)
+    if unknown := sorted(settings.keys() - known):
+        raise ManifestError(f"setting {unknown[0]!r}: one of {sorted(known)} is expected")
+    devices = tuple(_paths("devices", manifest.devices, settings))
+    for path in devices:
+        if not path.startswith("/dev/"):
+            raise ManifestError(f"devices: a path under /dev is expected, not {path!r}")
+    return Grants(
+        devices,
+        tuple(_paths("read", manifest.read, settings)),
+        tuple(_paths("unix_sockets", manifest.unix_sockets, settings)),
+        manifest.limits,
+    )
+
+
+def _paths(key: str, items: Iterable[str], settings: Mapping[str, str]) -> Iterator[str]:
+    for item in items:
+        path = _expand(key, item, settings)
+        if path is None:
+            continue
+        if not path.startswith("/") or "\0" in path or ".." in PurePosixPath(path).parts or path == "/":
+            raise ManifestError(f"{key}: an absolute path without '..' is expected, not {path!r}")
+        yield path
+
+
+def _expand(key: str, item: str, settings: Mapping[str, str]) -> str | None:
+    """Return the item with its placeholders filled, None where an optional one does not apply."""
+    out: list[str] = []
+    end = 0
+    for match in _PLACEHOLDER.finditer(item):
+        name, prefix = match.groups()
+        value = settings.get(name)
+        if prefix is not None and (value is None or not value.startswith(prefix)):
+            return None
+        if value is None:
+            raise ManifestError(f"{key}: the setting {name!r} is expected")
+        out += item[end : match.start()], value.removeprefix(prefix) if prefix and prefix.endswith(":") else value
+        end = match.end()
+    return "".join((*out, item[end:]))
