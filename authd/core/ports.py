@@ -5,6 +5,7 @@ Every method may fail with `PortError`; anything else it raises is a bug, and th
 
 from __future__ import annotations
 
+from asyncio import Event
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -215,8 +216,8 @@ class Clock(Protocol):
         """CLOCK_BOOTTIME."""
         ...
 
-    async def sleep_until(self, instant: Instant) -> None:
-        """Return at or after `instant`; at once after a suspend that passed it."""
+    async def sleep_until(self, instant: Instant | None, woken: Event) -> None:
+        """Return at `instant` (None: never), soon after a suspend that passed it, or when `woken` is set."""
         ...
 
 

@@ -1,0 +1,296 @@
+"""The one path: from a touch to an unlocked seat, and from anything at all to a locked one.
+
+    armed nonce -> touch -> sample -> stamp -> throttle -> verifier -> policy -> seat machine
+                -> durable ledger row -> session.started -> the application acts
+
+Two rules: a grant waits for the ledger's durable answer, a lock waits for nothing. Whatever breaks in here ends with
+the seat locked and nobody in it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
+
+from authd.core import ports as port
+from authd.core import seat as machine
+from authd.core.charges import Charges
+from authd.core.model import (
+    SECOND,
+    Candidate,
+    EndReason,
+    Entry,
+    Face,
+    Factor,
+    Found,
+    Instant,
+    Kind,
+    Message,
+    Miss,
+    ReaderId,
+    Request,
+    SeatId,
+    SessionId,
+    Shift,
+    SubjectId,
+)
+
+APPEND_WITHIN_S = 2.0
+VERIFY_WITHIN_S = 10.0
+STEP_UP_WITHIN = 30 * SECOND
+log = logging.getLogger("authd.core.pipeline")
+
+
+class Pipeline:
+    """All seats of one host. `feed` is the only way in, and it never waits."""
+
+    def __init__(self, ports: port.Ports, touchable: Mapping[SeatId, frozenset[ReaderId]]) -> None:
+        self.ports = ports
+        self.touchable = touchable
+        self.seats: dict[SeatId, machine.Seat] = {}
+        self.shifts: dict[SubjectId, Shift] = {}
+        self.charges = Charges(ports.counters, ports.clock)
+        self._step_ups: dict[str, asyncio.Future[bool]] = {}
+        self._woken = asyncio.Event()
+        self._tasks = asyncio.TaskGroup()
+
+    # The one path.
+
+    async def _touch(self, seat: SeatId, sample: port.Sample) -> None:
+        """One touch, from its sample to the seat machine's verdict."""
+        self.feed(seat, machine.Captured(sample.nonce))  # the stamp; a nonce that was cancelled gets none
+        if not self._stamped(seat, sample):
+            return
+        may = self.charges.judge(seat, sample)
+        if not may.allowed:
+            self.feed(seat, machine.Throttled(sample.nonce, None if may.disabled else may.until))
+            return
+        owed = await self.charges.before(sample)
+        found = await self._identify(seat, sample)
+        await self.charges.after(seat, sample, owed, found)
+        self.feed(seat, self._verdict(seat, sample, found))
+
+    def _stamped(self, seat: SeatId, sample: port.Sample) -> bool:
+        waiting = self.seats[seat].verification
+        return waiting is not None and waiting.nonce == sample.nonce and waiting.captured_at is not None
+
+    async def _identify(self, seat: SeatId, sample: port.Sample) -> Found:
+        scope = [sample.claim] if sample.claim is not None else self.ports.roster.scope(seat)
+        try:
+            async with asyncio.timeout(VERIFY_WITHIN_S):
+                return await self.ports.verifier.identify(sample, scope)
+        except (port.PortError, TimeoutError):
+            return Miss.UNAVAILABLE
+
+    def _verdict(self, seat: SeatId, sample: port.Sample, found: Found) -> machine.Verdict:
+        """Ask the policy and hand its answer on in one breath: nothing can come between the two."""
+        if not isinstance(found, Candidate):
+            return machine.Verdict(sample.nonce, found)
+        shift = self.shifts.get(found.subject)
+        decision = self.ports.policy.decide(self._request(seat, found, shift))
+        if self.ports.roster.disabled(found.subject):
+            decision = replace(decision, permitted=False, message=Message.REFUSED)
+        return machine.Verdict(
+            sample.nonce,
+            found,
+            decision,
+            session=self.ports.random.session(),
+            shift_began=shift.begun_at if shift else None,
+            moving=self._sits_elsewhere(seat, found.subject),
+        )
+
+    def _request(self, seat: SeatId, found: Candidate, shift: Shift | None) -> Request:
+        asked, seen = self.seats[seat].step_up, found.evidence
+        return Request(
+            action=machine.action_for(self.seats[seat], found.subject),
+            subject=found.subject,
+            seat=seat,
+            factors=frozenset({seen.factor}) | (shift.factors if shift else frozenset[Factor]()),
+            shift_open=shift is not None,
+            grade=seen.grade,
+            margin=seen.margin,
+            pad_level=seen.pad_level,
+            resource=asked.purpose if asked else "",
+        )
+
+    def _sits_elsewhere(self, seat: SeatId, subject: SubjectId) -> bool:
+        owners = (state.owner for id_, state in self.seats.items() if id_ != seat)
+        return any(owner is not None and owner.subject == subject for owner in owners)
+
+    async def _record(self, seat: SeatId, entry: Entry, id_: str) -> None:
+        """Ledger before grant: only its durable answer makes a session."""
+        try:
+            async with asyncio.timeout(APPEND_WITHIN_S):
+                await self.ports.ledger.append(entry)
+        except (port.PortError, TimeoutError) as error:
+            log.warning("not recorded at %s: %s", seat, error or type(error).__name__)
+            self.feed(seat, machine.NotRecorded(id_))
+        else:
+            self.feed(seat, machine.Recorded(id_))
+
+    # The way in, and what it does to the world.
+
+    def feed(self, seat: SeatId, event: machine.Event) -> None:
+        """Apply one event to a seat, now, and carry out what it asks for. Never waits."""
+        self.seats[seat], effects = machine.step(self.seats[seat], event, self.ports.clock.now())
+        broken = False
+        for effect in effects:
+            try:
+                self._carry_out(seat, effect)
+            except Exception:  # one door that breaks must not keep a lock from the others
+                log.exception("fault at %s in %s", seat, type(effect).__name__)
+                broken = True
+        self._woken.set()
+        if broken and not isinstance(event, machine.Failed):
+            self.feed(seat, machine.Failed())
+
+    def feed_all(self, event: machine.Event) -> None:
+        """The same event to every seat."""
+        for seat in self.seats:
+            self.feed(seat, event)
+
+    def _carry_out(self, seat: SeatId, effect: machine.Effect) -> None:
+        match effect:
+            case machine.Arm():
+                nonce = self.ports.random.nonce()
+                self.feed(seat, machine.Armed(nonce))
+                self.ports.readers.arm(seat, nonce)
+            case machine.Append(entry, id_):
+                self._spawn(seat, self._record(seat, entry, id_))
+            case machine.Write(entry):
+                self._write(entry)
+            case machine.Show(face):
+                self.ports.publish.face(face)
+            case machine.EndElsewhere(subject):
+                self._end_elsewhere(seat, subject)
+            case machine.BeginShift(session):
+                shift = Shift(session.subject, session.shift_began, frozenset({session.evidence.factor}))
+                self.shifts.setdefault(session.subject, shift)
+            case machine.EndShift(subject):
+                self.shifts.pop(subject, None)
+            case machine.StepUpDone(id_, granted):
+                self._answer_step_up(id_, granted)
+
+    def _end_elsewhere(self, seat: SeatId, subject: SubjectId) -> None:
+        for other in self.seats:
+            if other != seat:
+                self.feed(other, machine.Elsewhere(subject))
+
+    def _answer_step_up(self, id_: str, granted: bool) -> None:
+        waiting = self._step_ups.pop(id_, None)
+        if waiting is not None and not waiting.done():
+            waiting.set_result(granted)
+
+    def _write(self, entry: Entry) -> None:
+        """Told at once, recorded as soon as it can be."""
+        self.ports.publish.event(entry)
+        self.ports.ledger.write(entry)
+
+    # What the readers say.
+
+    async def _listen(self, seat: SeatId) -> None:
+        async for heard in self.ports.readers.listen(seat):
+            self.hear(seat, heard)
+
+    def hear(self, seat: SeatId, heard: port.Heard) -> None:
+        """One word of a device of this seat."""
+        match heard:
+            case port.Sample():
+                self._spawn(seat, self._touch(seat, heard))
+            case port.FingerDown():
+                self.feed(seat, machine.FingerDown())
+            case port.FingerUp():
+                pass
+            case port.Hinted(hint):
+                self.feed(seat, machine.Hinted(hint))
+            case port.Held(nonce):
+                self.feed(seat, machine.Held(nonce))
+            case port.Sensed(present):
+                self.feed(seat, machine.Sensed(present))
+            case port.ReaderUp(reader) if reader in self.touchable[seat]:
+                self.feed(seat, machine.ReaderUp(reader))
+            case port.ReaderDown(reader, fault) if reader in self.touchable[seat]:
+                self.feed(seat, machine.ReaderDown(reader, fault.value))
+            case port.ReaderUp(reader) | port.ReaderDown(reader):
+                kind = Kind.READER_AVAILABLE if isinstance(heard, port.ReaderUp) else Kind.READER_LOST
+                epoch, now = self.seats[seat].epoch, self.ports.clock.now()
+                self._write(Entry(kind, seat, epoch, at=now, data={"reader": reader, "sensor": True}))
+
+    # What the doors ask.
+
+    async def step_up(self, seat: SeatId, session: SessionId, purpose: str) -> bool:
+        """Ask the owner of this session for a fresh touch; False when it did not come within 30 s, or they left."""
+        owner = self.seats[seat].owner
+        if owner is None or owner.id != session:
+            return False
+        id_ = self.ports.random.nonce()
+        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._step_ups[id_] = answer
+        self.feed(seat, machine.StepUpAsked(id_, purpose, Instant(self.ports.clock.now() + STEP_UP_WITHIN)))
+        try:
+            return await answer
+        finally:
+            self._step_ups.pop(id_, None)
+
+    def revoke(self, subject: SubjectId) -> None:
+        """End this person's sessions everywhere; the roster must refuse them already."""
+        self.shifts.pop(subject, None)
+        self.feed_all(machine.Revoked(subject))
+
+    def face(self, seat: SeatId) -> Face:
+        """What the seat's screen shows now."""
+        return machine.face_of(self.seats[seat], self.ports.clock.now())
+
+    # Start, time, faults.
+
+    async def run(self) -> None:
+        """Close what an earlier life left open, then serve every seat until cancelled."""
+        await self._recover()
+        async with self._tasks as tasks:
+            for seat in self.seats:
+                tasks.create_task(self._listen(seat))
+            tasks.create_task(self._keep_time())
+
+    async def _recover(self) -> None:
+        """Nothing resumes: every grant and session of an earlier life is closed before the first reader is armed."""
+        now = self.ports.clock.now
+        for entry in await self.ports.ledger.unfinished():
+            kind, reason = (Kind.VOID, None) if entry.kind is Kind.GRANT else (Kind.SESSION_ENDED, EndReason.CRASH)
+            await self.ports.ledger.append(replace(entry, kind=kind, reason=reason, at=now(), data={}))
+        await self.charges.load()
+        for seat in self.touchable:
+            epoch = await self.ports.seats.claim(seat)
+            self.seats[seat] = machine.Seat(seat, epoch, watch=machine.Watch(now()))
+            self.ports.publish.face(self.face(seat))
+
+    async def _keep_time(self) -> None:
+        """Wake at the next deadline of any seat, and whenever a change may have brought it nearer."""
+        while True:
+            self._woken.clear()
+            dues = (machine.deadline(seat) for seat in self.seats.values())
+            until = min((due for due in dues if due is not None), default=None)
+            await self.ports.clock.sleep_until(until, self._woken)
+            self._let_time_pass()
+
+    def _let_time_pass(self) -> None:
+        now = self.ports.clock.now()
+        for seat, state in list(self.seats.items()):
+            due = machine.deadline(state)
+            if due is not None and due <= now:
+                self.feed(seat, machine.Tick())
+
+    def _spawn(self, seat: SeatId, work: Awaitable[None]) -> None:
+        self._tasks.create_task(self._guarded(seat, work))
+
+    async def _guarded(self, seat: SeatId, work: Awaitable[None]) -> None:
+        """A bug, or a port that breaks its word, locks the seat; the other seats are served on."""
+        try:
+            await work
+        except AssertionError:  # the machine contradicts itself: nothing it says can be believed
+            self.feed_all(machine.Failed())
+            raise
+        except Exception:
+            log.exception("fault at %s: locked", seat)
+            self.feed(seat, machine.Failed())

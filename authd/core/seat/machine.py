@@ -1,0 +1,88 @@
+"""The interpreter of the table. Pure; the daemon and the simulator run this very object.
+
+Two rules, which everything beneath keeps:
+1. Time comes first. Before an event is looked at, every limit that has passed takes effect, so that no late event
+   (a suspend lies between, a queue was slow) can lengthen a session.
+2. One function starts a session (`session.activate`), one ends it (`session.end`), and what the screen shows is
+   computed from the state, never sent beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from authd.core import presence
+from authd.core.model import EndReason, Instant, Kind, Message, SeatState, Session
+from authd.core.seat.effects import Effect, Show, StepUpDone, Write
+from authd.core.seat.events import Event
+from authd.core.seat.session import NOTHING, Outcome, ended_home, entry_of, join, rearm, void
+from authd.core.seat.state import LEDGER_GRACE, VERDICT_WITHIN, S, Seat, face_of, home, resting, stale_at
+from authd.core.seat.table import HOME, TRANSITIONS, Rule
+
+
+def step(seat: Seat, event: Event, now: Instant) -> Outcome:
+    """Apply one event at one instant: first the time that has passed, then the event by the table."""
+    settled, effects = _settle(seat, now)
+    for rule in TRANSITIONS[settled.state].get(type(event), ()):
+        if rule.when(settled, event, now):
+            after, more = rule.do(settled, event, now)
+            settled = replace(after, state=_target(rule, after))
+            effects = effects + more
+            break
+    return settled, effects + _shown(seat, settled, now)
+
+
+# Time.
+
+
+def _settle(seat: Seat, now: Instant) -> Outcome:
+    """Let every limit that has passed take effect."""
+    effects: tuple[Effect, ...] = ()
+    if seat.owner is not None:
+        seat, effects = _settle_owner(seat, seat.owner, now)
+    if seat.pending is not None and now > stale_at(seat.pending):
+        seat, effects = join(void(seat, "stale", now), effects)
+        seat = replace(seat, state=home(seat))
+    waiting = seat.verification
+    if waiting is not None and waiting.captured_at is not None and now > waiting.captured_at + VERDICT_WITHIN:
+        seat, effects = join(rearm(replace(seat, state=_unverified(seat))), effects)
+    if seat.message_until is not None and now >= seat.message_until:
+        seat = replace(seat, message=resting(seat), message_until=None, hint=None, misses=0)
+    return seat, effects
+
+
+def _settle_owner(seat: Seat, owner: Session, now: Instant) -> Outcome:
+    due = presence.due(seat.watch, owner.limits, owner.shift_began)
+    lost = seat.ledger_lost_at
+    if now >= due.ends_at:
+        return ended_home(seat, due.reason, now)
+    if lost is not None and now >= lost + LEDGER_GRACE:
+        return ended_home(seat, EndReason.FAULT, now, Message.LEDGER_DOWN)
+    effects: tuple[Effect, ...] = ()
+    if seat.step_up is not None and now >= seat.step_up.until:
+        effects = (StepUpDone(seat.step_up.id, granted=False),)
+        seat = replace(seat, step_up=None, state=S.ACTIVE, message=Message.START)
+    if now >= due.fades_at and seat.state is not S.FADING:
+        seat, effects = join(_fade(seat, owner, due.reason, now), effects)
+    return seat, effects
+
+
+def _fade(seat: Seat, owner: Session, reason: EndReason, now: Instant) -> Outcome:
+    entry = entry_of(seat, Kind.SESSION_FADING, now, owner, reason=reason)
+    answered = (StepUpDone(seat.step_up.id, granted=False),) if seat.step_up else NOTHING
+    return replace(seat, state=S.FADING, step_up=None, message=Message.FADING), (*answered, Write(entry))
+
+
+def _unverified(seat: Seat) -> SeatState:
+    return home(seat) if seat.state is S.VERIFYING else seat.state
+
+
+def _shown(before: Seat, seat: Seat, now: Instant) -> tuple[Effect, ...]:
+    face = face_of(seat, now)
+    return NOTHING if replace(face_of(before, now), at=now) == face else (Show(face),)
+
+
+def _target(rule: Rule, seat: Seat) -> SeatState:
+    if rule.to == HOME:
+        return home(seat)
+    return seat.state if rule.to is None else SeatState(rule.to)

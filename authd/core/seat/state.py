@@ -1,0 +1,138 @@
+"""What a seat knows, and what can be read off it without changing it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from authd.core import presence
+from authd.core.model import (
+    SECOND,
+    Action,
+    Epoch,
+    Face,
+    Hint,
+    Instant,
+    Message,
+    Nonce,
+    ReaderId,
+    SeatId,
+    SeatState,
+    Session,
+    SubjectId,
+)
+from authd.core.presence import Watch
+
+VERDICT_WITHIN = 10 * SECOND
+"""A capture whose verdict takes longer is thrown away."""
+LEDGER_GRACE = 5 * SECOND
+"""How long open sessions outlive the ledger."""
+S = SeatState
+OWNED = (S.ACTIVE, S.FADING, S.STEPPING_UP)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """The one verification that is open; `captured_at` None: the readers wait for a touch."""
+
+    nonce: Nonce
+    captured_at: Instant | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """A step-up that is asked for; `recording`: the touch was good, the ledger is writing."""
+
+    id: str
+    purpose: str
+    until: Instant
+    recording: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """Everything a seat knows. `owner` is set in ACTIVE, FADING and STEPPING_UP, `pending` in GRANTING, only."""
+
+    id: SeatId
+    epoch: Epoch
+    state: SeatState = S.OUT_OF_SERVICE
+    owner: Session | None = None
+    pending: Session | None = None
+    verification: Verification | None = None
+    step_up: StepUp | None = None
+    watch: Watch = Watch(Instant(0))
+    readers: frozenset[ReaderId] = frozenset()
+    last_touch: tuple[Nonce, SubjectId] | None = None
+    """Whose finger rests on the reader, for a hold that outlasts the session it ended."""
+    moving: bool = False
+    """The pending person comes from another seat, and the screen will say so."""
+    misses: int = 0
+    ledger_lost_at: Instant | None = None
+    asleep: bool = False
+    closed: bool = False
+    message: Message = Message.READER_LOST
+    message_until: Instant | None = None
+    hint: Hint | None = None
+
+
+def deadline(seat: Seat) -> Instant | None:
+    """When `Tick` is next needed, if nothing happens before."""
+    dues: list[Instant] = []
+    if seat.owner is not None:
+        due = presence.due(seat.watch, seat.owner.limits, seat.owner.shift_began)
+        dues.append(due.ends_at if seat.state is S.FADING else due.fades_at)
+        if seat.ledger_lost_at is not None:
+            dues.append(Instant(seat.ledger_lost_at + LEDGER_GRACE))
+    if seat.pending is not None:
+        dues.append(stale_at(seat.pending))
+    if seat.verification is not None and seat.verification.captured_at is not None:
+        dues.append(Instant(seat.verification.captured_at + VERDICT_WITHIN))
+    if seat.step_up is not None:
+        dues.append(seat.step_up.until)
+    if seat.message_until is not None:
+        dues.append(seat.message_until)
+    return min(dues, default=None)
+
+
+def action_for(seat: Seat, subject: SubjectId) -> Action:
+    """What a touch of this person would do here, for the policy to judge."""
+    if seat.owner is None or seat.owner.subject != subject:
+        return Action.OPEN_SESSION
+    return Action.STEP_UP if seat.state is S.STEPPING_UP else Action.KEEP_SESSION
+
+
+def face_of(seat: Seat, now: Instant) -> Face:
+    """What the screen shows of this state."""
+    until = seat.message_until if seat.message is Message.WAIT else None
+    if seat.owner is not None and seat.state is S.FADING:
+        until = presence.due(seat.watch, seat.owner.limits, seat.owner.shift_began).ends_at
+    return Face(
+        seat=seat.id,
+        epoch=seat.epoch,
+        state=seat.state,
+        message=seat.message,
+        at=now,
+        subject=seat.owner.subject if seat.owner else None,
+        session=seat.owner.id if seat.owner else None,
+        hint=seat.hint,
+        until=until,
+        reader=bool(seat.readers),
+    )
+
+
+def resting(seat: Seat) -> Message:
+    """What a seat says when nothing happens."""
+    if seat.owner is not None:
+        return Message.START
+    if not seat.readers:
+        return Message.READER_LOST
+    return Message.LEDGER_DOWN if seat.ledger_lost_at is not None else Message.WAITING
+
+
+def home(seat: Seat) -> SeatState:
+    """Where a seat without an owner rests."""
+    return S.LOCKED if seat.readers and not seat.closed else S.OUT_OF_SERVICE
+
+
+def stale_at(session: Session) -> Instant:
+    """After this a grant comes too late: the touch is not fresh any more."""
+    return Instant(session.evidence.captured_at + session.limits.freshness)

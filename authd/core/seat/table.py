@@ -1,0 +1,131 @@
+"""The table: in which state, on which event, under which condition, what is done and where it leads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from authd.core.model import Instant, SeatState
+from authd.core.seat import guards, touches, world
+from authd.core.seat.events import (
+    Activity,
+    Armed,
+    Captured,
+    Elsewhere,
+    Event,
+    Failed,
+    FingerDown,
+    Held,
+    Hinted,
+    LedgerHealth,
+    NotRecorded,
+    PolicyChanged,
+    Pressed,
+    ReaderDown,
+    ReaderUp,
+    Recorded,
+    Resumed,
+    Revoked,
+    Sensed,
+    Shutdown,
+    StepUpAsked,
+    Suspending,
+    Throttled,
+    Tick,
+    Verdict,
+)
+from authd.core.seat.session import NOTHING, Outcome, activate
+from authd.core.seat.state import OWNED, S, Seat
+
+Guard = Callable[[Seat, Event, Instant], bool]
+Do = Callable[[Seat, Event, Instant], Outcome]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """In one of `states`, on `event`, if `when` holds: `do`, then be in `to` (None: as before; HOME: see `_home`)."""
+
+    states: tuple[SeatState, ...]
+    event: type
+    when: Guard
+    do: Do
+    to: SeatState | str | None
+
+
+HOME = "home"
+"""LOCKED, or OUT_OF_SERVICE while there is no reader to touch."""
+CLOSED_STATES = (S.OUT_OF_SERVICE, S.LOCKED)
+EVERY = tuple(SeatState)
+
+# The first rule of a state and event whose guard holds is taken; none: the event changes nothing.
+RULES: tuple[Rule, ...] = (
+    Rule(EVERY, Tick, guards.always, lambda seat, event, now: (seat, NOTHING), None),
+    # Readers come and go.
+    Rule((S.OUT_OF_SERVICE,), ReaderUp, guards.can_listen, world.add_reader, S.LOCKED),
+    Rule((S.LOCKED, S.VERIFYING, S.GRANTING, *OWNED), ReaderUp, guards.always, world.add_reader, None),
+    Rule((S.LOCKED, S.VERIFYING), ReaderDown, guards.last_reader, world.drop_last_reader, S.OUT_OF_SERVICE),
+    Rule((S.VERIFYING,), ReaderDown, guards.always, world.drop_verifying_reader, S.LOCKED),
+    Rule((S.LOCKED, S.GRANTING, *OWNED), ReaderDown, guards.always, world.drop_reader, None),
+    # A touch: armed, seen, captured.
+    Rule((S.LOCKED, *OWNED), Armed, guards.can_listen, touches.arm, None),
+    Rule((S.LOCKED,), FingerDown, guards.always, touches.reading, None),
+    Rule((S.LOCKED,), Hinted, guards.always, touches.hint, None),
+    Rule((S.LOCKED,), Captured, guards.awaited, touches.stamp, S.VERIFYING),
+    Rule(OWNED, Captured, guards.awaited, touches.stamp, None),
+    Rule((S.VERIFYING,), Throttled, guards.current, touches.throttle, S.LOCKED),
+    Rule(OWNED, Throttled, guards.current, touches.throttle, None),
+    # A verdict where nobody sits.
+    Rule((S.VERIFYING,), Verdict, guards.permitted, touches.ask_ledger, S.GRANTING),
+    Rule((S.VERIFYING,), Verdict, guards.refused, touches.refuse, S.LOCKED),
+    Rule((S.VERIFYING,), Verdict, guards.current, touches.miss, S.LOCKED),
+    # A verdict where somebody sits: first the owner's own touch, then another person's.
+    Rule((S.ACTIVE, S.FADING), Verdict, guards.bounced, touches.ignore_bounce, None),
+    Rule((S.ACTIVE,), Verdict, guards.by_owner, touches.lock_by_touch, HOME),
+    Rule((S.FADING,), Verdict, guards.keeps, touches.keep_by_touch, S.ACTIVE),
+    Rule((S.STEPPING_UP,), Verdict, guards.owner_permitted, touches.record_step_up, None),
+    Rule((S.FADING, S.STEPPING_UP), Verdict, guards.by_owner, touches.refuse, None),
+    Rule(OWNED, Verdict, guards.permitted, touches.hand_over, S.GRANTING),
+    Rule(OWNED, Verdict, guards.refused, touches.refuse, None),
+    Rule(OWNED, Verdict, guards.current, touches.miss, None),
+    # The ledger's answer.
+    Rule((S.GRANTING,), Recorded, guards.pending_fresh, activate, S.ACTIVE),
+    Rule((S.GRANTING,), Recorded, guards.pending_same, world.void_locked, HOME),
+    Rule((S.GRANTING,), NotRecorded, guards.pending_same, world.void_unrecorded, HOME),
+    Rule((S.STEPPING_UP,), Recorded, guards.step_up_same, touches.step_up_granted, S.ACTIVE),
+    Rule((S.STEPPING_UP,), NotRecorded, guards.step_up_same, touches.step_up_failed, S.ACTIVE),
+    # Holding the finger, or the button, ends session and shift.
+    Rule(OWNED, Held, guards.held_by_owner, world.end_logged_out, HOME),
+    Rule((S.LOCKED,), Held, guards.held_after_lock, world.log_out_after_lock, None),
+    Rule(OWNED, Pressed, guards.logout, world.end_logged_out, HOME),
+    Rule(OWNED, Pressed, guards.always, world.end_by_press, HOME),
+    Rule((S.GRANTING,), Pressed, guards.always, world.void_locked, HOME),
+    # Is the owner there?
+    Rule((S.ACTIVE, S.STEPPING_UP), Activity, guards.always, world.stir, None),
+    Rule((S.FADING,), Activity, guards.fading_by_idle, world.keep_by_activity, S.ACTIVE),
+    Rule(EVERY, Sensed, guards.always, world.sense, None),
+    # Applications ask for a fresh touch.
+    Rule((S.ACTIVE,), StepUpAsked, guards.always, touches.ask_step_up, S.STEPPING_UP),
+    Rule(EVERY, StepUpAsked, guards.always, touches.decline_step_up, None),
+    # The world intervenes.
+    Rule(OWNED, Revoked, guards.names_owner, world.end_revoked, HOME),
+    Rule((S.GRANTING,), Revoked, guards.names_pending, world.void_locked, HOME),
+    Rule(OWNED, Elsewhere, guards.names_owner, world.end_elsewhere, HOME),
+    Rule((S.GRANTING,), Elsewhere, guards.names_pending, world.void_locked, HOME),
+    Rule(OWNED, PolicyChanged, guards.always, world.end_by_policy, HOME),
+    Rule(EVERY, LedgerHealth, guards.always, world.lose_ledger, None),
+    Rule(EVERY, Suspending, guards.always, world.sleep, HOME),
+    Rule(EVERY, Resumed, guards.always, world.wake, None),
+    Rule(EVERY, Failed, guards.always, world.fail, HOME),
+    Rule(EVERY, Shutdown, guards.always, world.shut, S.OUT_OF_SERVICE),
+)
+
+
+def _index() -> Mapping[SeatState, Mapping[type, tuple[Rule, ...]]]:
+    table: dict[SeatState, dict[type, tuple[Rule, ...]]] = {state: {} for state in SeatState}
+    for rule in RULES:
+        for state in rule.states:
+            table[state][rule.event] = (*table[state].get(rule.event, ()), rule)
+    return table
+
+
+TRANSITIONS = _index()

@@ -1,0 +1,171 @@
+"""What a touch does, from the armed nonce to the grant that is asked of the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from authd.core import presence
+from authd.core.model import Candidate, EndReason, Epoch, Instant, Kind, Message, Miss, Session, Value
+from authd.core.seat.effects import Append, Arm, StepUpDone, Write
+from authd.core.seat.events import Armed, Captured, Event, Hinted, StepUpAsked, Throttled, Verdict
+from authd.core.seat.session import MESSAGE_FOR, NOTHING, Outcome, end, entry_of, evidence, join, rearm, say
+from authd.core.seat.state import Seat, StepUp, Verification
+
+MISSES_BEFORE_OTHER_WAY = 2
+
+
+def arm(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Armed)
+    return replace(seat, verification=Verification(event.nonce)), NOTHING
+
+
+def reading(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return say(seat, Message.READING, now), NOTHING
+
+
+def hint(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Hinted)
+    return say(seat, Message.ONCE_MORE, now, event.hint), NOTHING
+
+
+def stamp(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Captured)
+    return replace(seat, verification=Verification(event.nonce, captured_at=now)), NOTHING
+
+
+def throttle(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Throttled)
+    seat, effects = rearm(seat)
+    if seat.owner is not None:
+        return seat, effects
+    message = Message.OTHER_WAY if event.until is None else Message.WAIT
+    until = event.until if event.until is not None else Instant(now + MESSAGE_FOR)
+    return replace(seat, message=message, message_until=until, hint=None), effects
+
+
+def ask_ledger(seat: Seat, event: Event, now: Instant) -> Outcome:
+    """The person is known and permitted: from here the ledger alone can say yes."""
+    assert isinstance(event, Verdict)
+    found, decision, verification = event.found, event.decision, seat.verification
+    assert isinstance(found, Candidate)
+    assert decision is not None
+    assert verification is not None
+    assert verification.captured_at is not None
+    seat = replace(seat, epoch=Epoch(seat.epoch + 1), verification=None, moving=event.moving)
+    captured = verification.captured_at
+    session = Session(
+        id=event.session,
+        subject=found.subject,
+        seat=seat.id,
+        epoch=seat.epoch,
+        evidence=replace(found.evidence, nonce=event.nonce, captured_at=captured),
+        limits=decision.limits,
+        shift_began=event.shift_began if event.shift_began is not None else captured,
+        granted_at=now,
+        policy=decision.bundle,
+        rules=decision.rules,
+    )
+    seat = say(replace(seat, pending=session, last_touch=(event.nonce, found.subject)), Message.READING)
+    grant = entry_of(seat, Kind.GRANT, now, session, data=evidence(session))
+    return seat, (Append(grant, session.id),)
+
+
+def hand_over(seat: Seat, event: Event, now: Instant) -> Outcome:
+    """Another person's good touch: the first one's session ends before anything is asked for the second."""
+    verification = seat.verification
+    ended, effects = end(seat, EndReason.HANDOVER, now)
+    ended = replace(ended, verification=verification)
+    without_arm = tuple(effect for effect in effects if not isinstance(effect, Arm))
+    return join(ask_ledger(ended, event, now), without_arm)
+
+
+def refuse(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Verdict)
+    assert isinstance(event.found, Candidate)
+    decision = event.decision
+    rules = ",".join(decision.rules) if decision else ""
+    entry = entry_of(seat, Kind.ATTEMPT_REFUSED, now, data={"rules": rules}, subject=event.found.subject)
+    message = decision.message if decision else Message.REFUSED
+    return join(unsuccessful(seat, message, now), (Write(entry),))
+
+
+def miss(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Verdict)
+    assert isinstance(event.found, Miss)
+    if event.found is Miss.UNAVAILABLE:
+        return unsuccessful(seat, Message.FAULT, now)
+    refused = event.found is Miss.REPLAYED
+    kind = Kind.ATTEMPT_REFUSED if refused else Kind.ATTEMPT_NOT_RECOGNISED
+    entry = entry_of(seat, kind, now, data={"why": event.found.value})
+    misses = seat.misses + 1
+    message = Message.OTHER_WAY if misses >= MISSES_BEFORE_OTHER_WAY or refused else Message.ONCE_MORE
+    return join(unsuccessful(replace(seat, misses=misses), message, now), (Write(entry),))
+
+
+def unsuccessful(seat: Seat, message: Message, now: Instant) -> Outcome:
+    """Nothing came of the touch. The screen of a working owner is not disturbed by it."""
+    seat, effects = rearm(seat)
+    return (seat if seat.owner else say(seat, message, now)), effects
+
+
+def ignore_bounce(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Verdict)
+    return rearm(touched_by_owner(seat, event))
+
+
+def lock_by_touch(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Verdict)
+    return end(touched_by_owner(seat, event), EndReason.LOCK, now)
+
+
+def keep_by_touch(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Verdict)
+    seat = touched_by_owner(seat, event)
+    assert seat.owner is not None
+    kept = entry_of(seat, Kind.SESSION_KEPT, now, seat.owner, data={"by": "touch"})
+    seat, effects = rearm(say(replace(seat, watch=presence.touched(seat.watch, now)), Message.KEPT))
+    return seat, (Write(kept), *effects)
+
+
+def record_step_up(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Verdict)
+    seat = touched_by_owner(seat, event)
+    assert seat.owner is not None
+    assert seat.step_up is not None
+    asked = seat.step_up
+    if asked.recording:
+        return rearm(seat)
+    data: dict[str, Value] = {"purpose": asked.purpose}
+    entry = entry_of(seat, Kind.SESSION_STEPPED_UP, now, seat.owner, data=data)
+    seat = replace(seat, watch=presence.touched(seat.watch, now), step_up=replace(asked, recording=True))
+    return join(rearm(seat), (Append(entry, asked.id),))
+
+
+def ask_step_up(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, StepUpAsked)
+    asked = StepUp(event.id, event.purpose, event.until)
+    return say(replace(seat, step_up=asked), Message.CONFIRM), NOTHING
+
+
+def decline_step_up(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, StepUpAsked)
+    return seat, (StepUpDone(event.id, granted=False),)
+
+
+def step_up_granted(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return answer_step_up(seat, granted=True)
+
+
+def step_up_failed(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return answer_step_up(seat, granted=False)
+
+
+def answer_step_up(seat: Seat, *, granted: bool) -> Outcome:
+    assert seat.step_up is not None
+    done = StepUpDone(seat.step_up.id, granted)
+    return say(replace(seat, step_up=None), Message.START), (done,)
+
+
+def touched_by_owner(seat: Seat, event: Verdict) -> Seat:
+    assert seat.owner is not None
+    return replace(seat, last_touch=(event.nonce, seat.owner.subject))

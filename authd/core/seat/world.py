@@ -1,0 +1,135 @@
+"""What everything but a touch does: readers, presence, buttons, the ledger, sleep, faults."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from authd.core import presence
+from authd.core.model import EndReason, Instant, Kind, Message, SubjectId
+from authd.core.seat.effects import Arm, EndShift, Write
+from authd.core.seat.events import Event, LedgerHealth, ReaderDown, ReaderUp, Revoked, Sensed
+from authd.core.seat.session import NOTHING, Outcome, arms, end, entry_of, join, rearm, say, void
+from authd.core.seat.state import S, Seat, resting
+
+
+def add_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, ReaderUp)
+    up = entry_of(seat, Kind.READER_AVAILABLE, now, data={"reader": event.reader})
+    seat = replace(seat, readers=seat.readers | {event.reader})
+    if seat.state is S.OUT_OF_SERVICE:
+        seat = say(seat, resting(seat))
+    return seat, (Write(up), *arms(seat))
+
+
+def drop_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, ReaderDown)
+    lost = entry_of(seat, Kind.READER_LOST, now, data={"reader": event.reader, "why": event.why})
+    return replace(seat, readers=seat.readers - {event.reader}), (Write(lost),)
+
+
+def drop_last_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
+    seat, effects = drop_reader(seat, event, now)
+    return say(replace(seat, verification=None), Message.READER_LOST), effects
+
+
+def drop_verifying_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
+    seat, effects = drop_reader(seat, event, now)
+    return join(rearm(say(seat, resting(seat))), effects)
+
+
+def stir(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return replace(seat, watch=presence.active(seat.watch, now)), NOTHING
+
+
+def sense(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Sensed)
+    fading = seat.state is S.FADING
+    return replace(seat, watch=presence.sensed(seat.watch, event.present, now, fading=fading)), NOTHING
+
+
+def keep_by_activity(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert seat.owner is not None
+    kept = entry_of(seat, Kind.SESSION_KEPT, now, seat.owner, data={"by": "activity"})
+    return say(replace(seat, watch=presence.active(seat.watch, now)), Message.KEPT), (Write(kept),)
+
+
+def end_by_press(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return end(seat, EndReason.LOCK, now)
+
+
+def end_revoked(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, Revoked)
+    seat, effects = end(seat, EndReason.REVOKED, now)
+    return join(close_shift(seat, event.subject, now), effects)
+
+
+def end_elsewhere(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return end(seat, EndReason.ELSEWHERE, now, Message.MOVED_AWAY)
+
+
+def end_by_policy(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return end(seat, EndReason.POLICY, now, Message.REFUSED)
+
+
+def void_locked(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return void(seat, type(event).__name__.lower(), now)
+
+
+def void_unrecorded(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return void(seat, "not recorded", now, Message.LEDGER_DOWN)
+
+
+def lose_ledger(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert isinstance(event, LedgerHealth)
+    lost = None if event.healthy else seat.ledger_lost_at if seat.ledger_lost_at is not None else now
+    seat = replace(seat, ledger_lost_at=lost)
+    idle = seat.owner is None and seat.pending is None
+    return (say(seat, resting(seat)) if idle else seat), NOTHING
+
+
+def sleep(seat: Seat, event: Event, now: Instant) -> Outcome:
+    """Lock before the machine sleeps; nothing is armed until it wakes."""
+    seat = replace(seat, asleep=True)
+    seat, effects = end_whatever(seat, EndReason.LOCK, now, Message.LOCKED)
+    return replace(seat, verification=None), effects
+
+
+def wake(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return rearm(replace(seat, asleep=False))
+
+
+def fail(seat: Seat, event: Event, now: Instant) -> Outcome:
+    seat, effects = end_whatever(seat, EndReason.FAULT, now, Message.FAULT)
+    return join(rearm(seat), tuple(effect for effect in effects if not isinstance(effect, Arm)))
+
+
+def shut(seat: Seat, event: Event, now: Instant) -> Outcome:
+    seat = replace(seat, closed=True, readers=frozenset())
+    seat, effects = end_whatever(seat, EndReason.SHUTDOWN, now, Message.FAULT)
+    return replace(seat, verification=None), effects
+
+
+def end_whatever(seat: Seat, reason: EndReason, now: Instant, message: Message) -> Outcome:
+    if seat.owner is not None:
+        return end(seat, reason, now, message)
+    if seat.pending is not None:
+        return void(seat, reason.value, now, message)
+    return say(seat, message, now), NOTHING
+
+
+def end_logged_out(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert seat.owner is not None
+    subject = seat.owner.subject
+    seat, effects = end(seat, EndReason.LOGOUT, now, Message.LOGGED_OUT)
+    return join(close_shift(seat, subject, now), effects)
+
+
+def log_out_after_lock(seat: Seat, event: Event, now: Instant) -> Outcome:
+    assert seat.last_touch is not None
+    subject = seat.last_touch[1]
+    return close_shift(say(replace(seat, last_touch=None), Message.LOGGED_OUT, now), subject, now)
+
+
+def close_shift(seat: Seat, subject: SubjectId, now: Instant) -> Outcome:
+    entry = entry_of(seat, Kind.SHIFT_ENDED, now, subject=subject)
+    return replace(seat, last_touch=None), (EndShift(subject), Write(entry))
