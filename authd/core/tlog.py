@@ -1,0 +1,248 @@
+"""An append-only Merkle tree and its signed checkpoints: RFC 9162 section 2.1, C2SP signed-note and tlog-checkpoint.
+
+Pure: no file, clock or key. Leaves are hashed by `leaf_hash`; a `Tree` keeps only its compact range (the roots of its
+perfect subtrees, at most 64), so it restarts from a few hundred bytes. Proofs ask a `Hashes` function for the
+root over a range of leaves, so that the caller chooses where leaves live. Hashes are 32 bytes (SHA-256).
+"""
+
+from __future__ import annotations
+
+from base64 import b64decode, b64encode
+from binascii import Error as BadBase64
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import Protocol
+
+HASH_SIZE = 32
+EMPTY_ROOT = sha256(b"").digest()
+NOTE_LIMIT = 65_536
+"""Largest signed note that is parsed, bytes."""
+
+Hashes = Callable[[int, int], bytes]
+"""Root over the leaves `[start, stop)` of the tree, `stop` > `start`."""
+
+
+class BadNote(ValueError):
+    """A signed note or checkpoint is malformed, or no good signature of the named key is on it."""
+
+
+def leaf_hash(data: bytes) -> bytes:
+    """Hash of a leaf (RFC 9162 section 2.1.1): SHA-256(0x00 || data)."""
+    return sha256(b"\x00" + data).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """Hash of an inner node: SHA-256(0x01 || left || right)."""
+    return sha256(b"\x01" + left + right).digest()
+
+
+class Tree:
+    """The compact range of a growing tree: its size and the roots of its perfect subtrees, largest first."""
+
+    __slots__ = ("peaks", "size")
+
+    def __init__(self, size: int = 0, peaks: Sequence[bytes] = ()) -> None:
+        if size < 0 or len(peaks) != size.bit_count() or any(len(peak) != HASH_SIZE for peak in peaks):
+            raise ValueError("a tree of that size has other peaks")
+        self.size = size
+        self.peaks = list(peaks)
+
+    def append(self, leaf: bytes) -> None:
+        """Add a leaf, by its hash."""
+        peaks, carry = self.peaks, self.size
+        while carry & 1:
+            leaf = sha256(b"\x01" + peaks.pop() + leaf).digest()
+            carry >>= 1
+        peaks.append(leaf)
+        self.size += 1
+
+    def root(self) -> bytes:
+        """Root of the tree as it stands; of the empty tree SHA-256 of nothing."""
+        if not self.peaks:
+            return EMPTY_ROOT
+        root = self.peaks[-1]
+        for peak in reversed(self.peaks[:-1]):
+            root = node_hash(peak, root)
+        return root
+
+    def copy(self) -> Tree:
+        """Return an independent tree of the same leaves."""
+        return Tree(self.size, self.peaks)
+
+    def dump(self) -> bytes:
+        """Return the peaks, joined; with `size` all that is needed to go on."""
+        return b"".join(self.peaks)
+
+    @classmethod
+    def load(cls, size: int, dump: bytes) -> Tree:
+        """Take up a tree again from `size` and `dump()`. Raises ValueError if they do not fit each other."""
+        return cls(size, [dump[at : at + HASH_SIZE] for at in range(0, len(dump), HASH_SIZE)])
+
+
+def root_of(leaves: Iterable[bytes]) -> bytes:
+    """Root over leaf hashes."""
+    tree = Tree()
+    for leaf in leaves:
+        tree.append(leaf)
+    return tree.root()
+
+
+def _split(count: int) -> int:
+    """Return the largest power of two smaller than `count` (>= 2)."""
+    return 1 << (count - 1).bit_length() - 1
+
+
+def inclusion_proof(index: int, size: int, hashes: Hashes) -> list[bytes]:
+    """Audit path of leaf `index` in the tree of `size` leaves, leaf end first (RFC 9162 section 2.1.3.1)."""
+    if not 0 <= index < size:
+        raise ValueError("no such leaf")
+    start, stop, path = 0, size, list[bytes]()
+    while stop - start > 1:
+        middle = start + _split(stop - start)
+        if index < middle:
+            path.append(hashes(middle, stop))
+            stop = middle
+        else:
+            path.append(hashes(start, middle))
+            start = middle
+    return path[::-1]
+
+
+def verify_inclusion(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root: bytes) -> bool:
+    """Whether the proof shows that `leaf` (a hash) stands at `index` in the tree of `size` and `root` (2.1.3.2)."""
+    if not 0 <= index < size:
+        return False
+    node, last = index, size - 1
+    for other in proof:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            leaf = node_hash(other, leaf)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            leaf = node_hash(leaf, other)
+        node, last = node >> 1, last >> 1
+    return last == 0 and leaf == root
+
+
+def consistency_proof(old: int, size: int, hashes: Hashes) -> list[bytes]:
+    """Proof that the tree of `size` leaves begins with the tree of `old` leaves (RFC 9162 section 2.1.4.1)."""
+    if not 0 < old <= size:
+        raise ValueError("no such tree")
+    start, stop, whole, path = 0, size, True, list[bytes]()
+    while old != stop:
+        middle = start + _split(stop - start)
+        if old <= middle:
+            path.append(hashes(middle, stop))
+            stop = middle
+        else:
+            path.append(hashes(start, middle))
+            start, whole = middle, False
+    return ([] if whole else [hashes(start, stop)]) + path[::-1]
+
+
+def verify_consistency(old: int, old_root: bytes, size: int, root: bytes, proof: Sequence[bytes]) -> bool:
+    """Whether the proof shows that the tree of `size` and `root` begins with that of `old` and `old_root` (2.1.4.2)."""
+    if not 0 < old <= size:
+        return False
+    if old == size:
+        return not proof and old_root == root
+    path = [old_root, *proof] if old & (old - 1) == 0 else list(proof)
+    if not path:
+        return False
+    node, last = old - 1, size - 1
+    while node & 1:
+        node, last = node >> 1, last >> 1
+    first = second = path[0]
+    for other in path[1:]:
+        if last == 0:
+            return False
+        if node & 1 or node == last:
+            first, second = node_hash(other, first), node_hash(other, second)
+            while not node & 1 and node:
+                node, last = node >> 1, last >> 1
+        else:
+            second = node_hash(second, other)
+        node, last = node >> 1, last >> 1
+    return last == 0 and first == old_root and second == root
+
+
+class Signer(Protocol):
+    """Holds a signing key; passed in, so that nothing here does."""
+
+    @property
+    def name(self) -> str:
+        """Of the key, and origin of the log: no white space, no `+` (C2SP signed-note)."""
+        ...
+
+    @property
+    def public_key(self) -> bytes:
+        """Ed25519, 32 bytes."""
+        ...
+
+    def sign(self, message: bytes) -> bytes:
+        """Ed25519 signature, 64 bytes."""
+        ...
+
+
+Check = Callable[[bytes, bytes], bool]
+"""`check(signature, message)`: whether an Ed25519 signature is good under one public key."""
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """What a log commits to: so many leaves, under this root (C2SP tlog-checkpoint)."""
+
+    origin: str
+    size: int
+    root: bytes
+
+    def text(self) -> str:
+        """Return the note's text, which is what is signed."""
+        return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n"
+
+
+def key_id(name: str, public_key: bytes) -> bytes:
+    """Four bytes that tell keys of one name apart: SHA-256(name || LF || 0x01 || public key), truncated."""
+    return sha256(name.encode() + b"\n\x01" + public_key).digest()[:4]
+
+
+def sign_note(text: str, signer: Signer) -> str:
+    """Return the signed note: text, empty line, one signature line (C2SP signed-note, type 0x01)."""
+    signed = b64encode(key_id(signer.name, signer.public_key) + signer.sign(text.encode())).decode()
+    return f"{text}\n— {signer.name} {signed}\n"
+
+
+def open_note(note: str, name: str, public_key: bytes, check: Check) -> str:
+    """Return the text of a note that this key signed. Raises `BadNote`; signatures of other keys are passed over."""
+    if len(note) > NOTE_LIMIT or "\n\n" not in note:
+        raise BadNote("not a signed note")
+    text, signatures = note.rsplit("\n\n", 1)
+    text += "\n"
+    wanted = f"— {name} "
+    for line in signatures.splitlines():
+        if line.startswith(wanted):
+            signed = _base64(line[len(wanted) :])
+            if signed[:4] == key_id(name, public_key) and check(signed[4:], text.encode()):
+                return text
+    raise BadNote(f"no good signature of {name}")
+
+
+def read_checkpoint(text: str) -> Checkpoint:
+    """Parse the text of a checkpoint note; extension lines after the third are passed over. Raises `BadNote`."""
+    lines = text.split("\n")
+    if len(lines) < 4 or not lines[0] or lines[-1]:
+        raise BadNote("not a checkpoint")
+    size, root = lines[1], _base64(lines[2])
+    if not (size.isascii() and size.isdigit() and len(size) < 20 and str(int(size)) == size) or len(root) != HASH_SIZE:
+        raise BadNote("not a checkpoint")
+    return Checkpoint(lines[0], int(size), root)
+
+
+def _base64(text: str) -> bytes:
+    try:
+        return b64decode(text, validate=True)
+    except (BadBase64, ValueError) as error:
+        raise BadNote("not base64") from error
