@@ -102,9 +102,9 @@ class Pipeline:
         )
 
     def _request(self, seat: SeatId, found: Candidate, shift: Shift | None) -> Request:
-        asked, seen = self.seats[seat].step_up, found.evidence
+        state, seen = self.seats[seat], found.evidence
         return Request(
-            action=machine.action_for(self.seats[seat], found.subject),
+            action=machine.action_for(state, found.subject),
             subject=found.subject,
             seat=seat,
             factors=frozenset({seen.factor}) | (shift.factors if shift else frozenset[Factor]()),
@@ -112,7 +112,9 @@ class Pipeline:
             grade=seen.grade,
             margin=seen.margin,
             pad_level=seen.pad_level,
-            resource=asked.purpose if asked else "",
+            resource=state.step_up.purpose if state.step_up else "",
+            fresh=frozenset({seen.factor}),
+            owner=state.owner.subject if state.owner else None,
         )
 
     def _sits_elsewhere(self, seat: SeatId, subject: SubjectId) -> bool:
