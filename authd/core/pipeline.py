@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 
 from authd.core import ports as port
@@ -40,6 +40,7 @@ from authd.core.model import (
 APPEND_WITHIN_S = 2.0
 VERIFY_WITHIN_S = 10.0
 STEP_UP_WITHIN = 30 * SECOND
+_OF_A_FINGER = (port.Sample, port.FingerDown, port.FingerUp, port.Hinted, port.Held)
 log = logging.getLogger("authd.core.pipeline")
 
 
@@ -53,6 +54,7 @@ class Pipeline:
         self.shifts: dict[SubjectId, Shift] = {}
         self.charges = Charges(ports.counters, ports.clock)
         self._step_ups: dict[str, asyncio.Future[bool]] = {}
+        self._borrowers: dict[SeatId, Callable[[port.Heard], None]] = {}
         self._woken = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
@@ -198,6 +200,10 @@ class Pipeline:
 
     def hear(self, seat: SeatId, heard: port.Heard) -> None:
         """One word of a device of this seat."""
+        borrower = self._borrowers.get(seat)
+        if borrower is not None and isinstance(heard, _OF_A_FINGER):
+            borrower(heard)
+            return
         match heard:
             case port.Sample():
                 self._spawn(seat, self._touch(seat, heard))
@@ -235,6 +241,21 @@ class Pipeline:
             return await answer
         finally:
             self._step_ups.pop(id_, None)
+
+    def lend(self, seat: SeatId, borrower: Callable[[port.Heard], None]) -> bool:
+        """Let an enrolment have the seat's readers: what a finger does there goes to `borrower`. False: not now."""
+        if seat in self._borrowers:
+            return False
+        self.feed(seat, machine.Lent())
+        if not self.seats[seat].lent:
+            return False
+        self._borrowers[seat] = borrower
+        return True
+
+    def take_back(self, seat: SeatId) -> None:
+        """The enrolment is over."""
+        self._borrowers.pop(seat, None)
+        self.feed(seat, machine.Returned())
 
     def revoke(self, subject: SubjectId) -> None:
         """End this person's sessions everywhere; the roster must refuse them already."""

@@ -163,6 +163,16 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Lent:
+    """The readers are lent to an enrolment: their samples are not touches of this seat for now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Returned:
+    """The enrolment is over; the readers are the seat's again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Failed:
     """Something broke in the daemon itself."""
 
@@ -195,6 +205,8 @@ Event = (
     | LedgerHealth
     | Suspending
     | Resumed
+    | Lent
+    | Returned
     | Failed
     | Shutdown
 )

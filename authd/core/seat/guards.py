@@ -30,7 +30,7 @@ def last_reader(seat: Seat, event: Event, now: Instant) -> bool:
 
 
 def can_listen(seat: Seat, event: Event, now: Instant) -> bool:
-    return not seat.asleep and not seat.closed
+    return not (seat.asleep or seat.closed or seat.lent)
 
 
 def awaited(seat: Seat, event: Event, now: Instant) -> bool:

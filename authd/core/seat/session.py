@@ -69,7 +69,7 @@ def rearm(seat: Seat) -> Outcome:
 
 def arms(seat: Seat) -> tuple[Effect, ...]:
     """Ask for an armed reader, where one can be armed."""
-    ready = bool(seat.readers) and not seat.asleep and not seat.closed
+    ready = bool(seat.readers) and not (seat.asleep or seat.closed or seat.lent)
     return (Arm(),) if ready and seat.verification is None and seat.pending is None else NOTHING
 
 

@@ -68,6 +68,8 @@ class Seat:
     misses: int = 0
     ledger_lost_at: Instant | None = None
     asleep: bool = False
+    lent: bool = False
+    """The readers serve an enrolment; nothing they say is a touch."""
     closed: bool = False
     message: Message = Message.READER_LOST
     message_until: Instant | None = None

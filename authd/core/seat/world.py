@@ -98,6 +98,14 @@ def wake(seat: Seat, event: Event, now: Instant) -> Outcome:
     return rearm(replace(seat, asleep=False))
 
 
+def lend(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return replace(seat, lent=True, verification=None), NOTHING
+
+
+def take_back(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return rearm(replace(seat, lent=False))
+
+
 def fail(seat: Seat, event: Event, now: Instant) -> Outcome:
     seat, effects = end_whatever(seat, EndReason.FAULT, now, Message.FAULT)
     return join(rearm(seat), tuple(effect for effect in effects if not isinstance(effect, Arm)))
