@@ -1,0 +1,28 @@
+"""The policy decision point: Cedar rules, settings, and what they are asked."""
+
+from authd.service.pdp.attributes import Directory, PersonAttrs, SeatAttrs, SystemAttrs
+from authd.service.pdp.bundle import Bundle, Rule, Source, installed, read
+from authd.service.pdp.decision import LocalTime, Pdp, local_time
+from authd.service.pdp.errors import BundleError
+from authd.service.pdp.scope import Scope, check_scope, scope_bound
+from authd.service.pdp.settings import Settings
+
+__all__ = [
+    "Bundle",
+    "BundleError",
+    "Directory",
+    "LocalTime",
+    "Pdp",
+    "PersonAttrs",
+    "Rule",
+    "Scope",
+    "SeatAttrs",
+    "Settings",
+    "Source",
+    "SystemAttrs",
+    "check_scope",
+    "installed",
+    "local_time",
+    "read",
+    "scope_bound",
+]

@@ -1,0 +1,164 @@
+"""`settings.toml`: times and thresholds, read strictly. No value may be looser than the standard named with it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from types import MappingProxyType
+
+from authd.core.model import SECOND, Handover, Limits
+from authd.service.pdp.toml import Reader
+
+CLASSES = ("counter", "office")
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+
+JUKI = "standard: Juki-net municipal rules, idle <= 5 min"
+NIST = "standard: NIST SP 800-63B-4 AAL3, overall <= 12 h"
+FRESH = "authd invariant I1: a grant rests on a touch of at most 10 s"
+LEFT = "authd: a seat somebody left is locked within a minute"
+SHOWN = "authd: a fade is a warning, not a delay"
+BOUNCE = "authd: after a bounce the owner's touch must lock"
+IDENTIFY = "authd feature 7: false identification of a touch <= 1e-4"
+
+_SPANS: Mapping[str, tuple[str, float, float, str]] = {
+    "idle_s": ("idle", 5, 300, JUKI),
+    "absence_s": ("absence", 1, 60, LEFT),
+    "fade_s": ("fade", 0, 30, SHOWN),
+    "overall_s": ("overall", 60, 43_200, NIST),
+    "freshness_s": ("freshness", 1, 10, FRESH),
+    "bounce_s": ("bounce", 0, 5, BOUNCE),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Hours:
+    """Duty hours: days 1 (Monday) to 7, minutes of the local day from `start` to before `end`."""
+
+    days: frozenset[int] = frozenset(range(1, 6))
+    start: int = 7 * 60
+    end: int = 21 * 60
+    holidays: bool = False
+
+    def open_on(self, weekday: int, holiday: bool) -> bool:
+        """Whether such a day is a day of duty at all."""
+        return self.holidays if holiday else weekday in self.days
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """What the rules are given with each request, and the bound of identification (FEATURES.md 7)."""
+
+    shift_may_begin_with_one_factor: bool = True
+    untrusted_clock_may_open: bool = False
+    min_margin: float = 0.02
+    max_false_identification: float = 1e-4
+
+
+def _default_limits() -> Mapping[str, Limits]:
+    office = Limits(idle=300 * SECOND, handover=Handover.PARK)
+    return MappingProxyType({"counter": Limits(), "office": office})
+
+
+def _default_hours() -> Mapping[str, Hours]:
+    return MappingProxyType({"default": Hours()})
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything in `settings.toml`. `limits` by seat class; `hours` by `default`, `class.X` and `section.X`."""
+
+    limits: Mapping[str, Limits] = field(default_factory=_default_limits)
+    thresholds: Thresholds = Thresholds()
+    hours: Mapping[str, Hours] = field(default_factory=_default_hours)
+    holidays: frozenset[str] = frozenset()
+
+    def hours_of(self, seat_class: str, section: str) -> Hours:
+        """Duty hours of a seat: its section's, else its class's, else the default ones."""
+        found = self.hours.get(f"section.{section}") or self.hours.get(f"class.{seat_class}")
+        return found or self.hours["default"]
+
+
+def parse(text: str, file: str = "settings.toml") -> Settings:
+    """Read the settings. Raises `BundleError` with the line and what is expected there."""
+    toml = Reader(text, file)
+    toml.only((), ("seat", "rules", "calendar", "hours"))
+    toml.only(("seat",), CLASSES)
+    base = _default_limits()
+    return Settings(
+        limits=MappingProxyType({name: _limits(toml, name, base[name]) for name in CLASSES}),
+        thresholds=_thresholds(toml),
+        hours=MappingProxyType(_hours(toml)),
+        holidays=_holidays(toml),
+    )
+
+
+def _limits(toml: Reader, seat_class: str, base: Limits) -> Limits:
+    path = ("seat", seat_class)
+    toml.only(path, (*_SPANS, "handover"))
+    spans = {
+        name: round(toml.number((*path, key), _seconds(base, name), low, high, standard) * SECOND)
+        for key, (name, low, high, standard) in _SPANS.items()
+    }
+    if spans["fade"] >= min(spans["idle"], spans["absence"]):
+        toml.fail((*path, "fade_s"), "fade_s must be < idle_s and < absence_s, whose visible end it is")
+    return Limits(**spans, handover=Handover(toml.choice((*path, "handover"), base.handover, tuple(Handover))))
+
+
+def _seconds(base: Limits, name: str) -> float:
+    return float(getattr(base, name)) / SECOND
+
+
+def _thresholds(toml: Reader) -> Thresholds:
+    base = Thresholds()
+    flags = ("shift_may_begin_with_one_factor", "untrusted_clock_may_open")
+    toml.only(("rules",), (*flags, "min_margin", "max_false_identification"))
+    return Thresholds(
+        shift_may_begin_with_one_factor=toml.flag(("rules", flags[0]), base.shift_may_begin_with_one_factor),
+        untrusted_clock_may_open=toml.flag(("rules", flags[1]), base.untrusted_clock_may_open),
+        min_margin=toml.number(("rules", "min_margin"), base.min_margin, 0, 1_000, "a score is not negative"),
+        max_false_identification=toml.number(("rules", "max_false_identification"), 1e-4, 1e-12, 1e-4, IDENTIFY),
+    )
+
+
+def _hours(toml: Reader) -> dict[str, Hours]:
+    toml.only(("hours",), ("default", "class", "section"))
+    toml.only(("hours", "class"), CLASSES)
+    found = {"default": _hours_at(toml, ("hours", "default"), Hours())}
+    for kind in ("class", "section"):
+        for name in toml.names(("hours", kind)):
+            found[f"{kind}.{name}"] = _hours_at(toml, ("hours", kind, name), found["default"])
+    return found
+
+
+def _hours_at(toml: Reader, path: tuple[str, ...], base: Hours) -> Hours:
+    toml.only(path, ("days", "from", "until", "holidays"))
+    named = [DAYS[day - 1] for day in sorted(base.days)]
+    days = toml.strings((*path, "days"), named, lambda day: day in DAYS, f"one of {', '.join(DAYS)}")
+    start, end = _minute(toml, (*path, "from"), base.start), _minute(toml, (*path, "until"), base.end)
+    if start >= end:
+        toml.fail((*path, "until"), "until must be later than from, on the same day")
+    holidays = toml.flag((*path, "holidays"), base.holidays)
+    return Hours(frozenset(DAYS.index(day) + 1 for day in days), start, end, holidays)
+
+
+def _minute(toml: Reader, path: tuple[str, ...], base: int) -> int:
+    text = toml.string(path, f"{base // 60:02d}:{base % 60:02d}")
+    match = re.fullmatch(r"([01]\d|2[0-3]):([0-5]\d)|(24):(00)", text, re.ASCII)
+    if match is None:
+        toml.fail(path, f'{path[-1]} must be "00:00" to "24:00", got {text!r}')
+    hour, minute = (part for part in match.groups() if part is not None)
+    return int(hour) * 60 + int(minute)
+
+
+def _holidays(toml: Reader) -> frozenset[str]:
+    toml.only(("calendar",), ("holidays",))
+    return frozenset(toml.strings(("calendar", "holidays"), [], _is_date, 'a date such as "2027-01-01"'))
+
+
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
