@@ -40,7 +40,7 @@ from authd.core.model import (
 APPEND_WITHIN_S = 2.0
 VERIFY_WITHIN_S = 10.0
 STEP_UP_WITHIN = 30 * SECOND
-_OF_A_FINGER = (port.Sample, port.FingerDown, port.FingerUp, port.Hinted, port.Held)
+Finger = port.Sample | port.FingerDown | port.FingerUp | port.Hinted | port.Held
 log = logging.getLogger("authd.core.pipeline")
 
 
@@ -54,7 +54,7 @@ class Pipeline:
         self.shifts: dict[SubjectId, Shift] = {}
         self.charges = Charges(ports.counters, ports.clock)
         self._step_ups: dict[str, asyncio.Future[bool]] = {}
-        self._borrowers: dict[SeatId, Callable[[port.Heard], None]] = {}
+        self._borrowers: dict[SeatId, Callable[[Finger], None]] = {}
         self._woken = asyncio.Event()
         self._tasks = asyncio.TaskGroup()
 
@@ -201,9 +201,27 @@ class Pipeline:
     def hear(self, seat: SeatId, heard: port.Heard) -> None:
         """One word of a device of this seat."""
         borrower = self._borrowers.get(seat)
-        if borrower is not None and isinstance(heard, _OF_A_FINGER):
+        if isinstance(heard, port.ReaderUp | port.ReaderDown):
+            self._hear_device(seat, heard)
+        elif isinstance(heard, port.Sensed):
+            self.feed(seat, machine.Sensed(heard.present))
+        elif borrower is not None:
             borrower(heard)
+        else:
+            self._hear_finger(seat, heard)
+
+    def _hear_device(self, seat: SeatId, heard: port.ReaderUp | port.ReaderDown) -> None:
+        up = isinstance(heard, port.ReaderUp)
+        if heard.reader in self.touchable[seat]:
+            self.feed(
+                seat, machine.ReaderUp(heard.reader) if up else machine.ReaderDown(heard.reader, heard.fault.value)
+            )
             return
+        kind = Kind.READER_AVAILABLE if up else Kind.READER_LOST
+        epoch, now = self.seats[seat].epoch, self.ports.clock.now()
+        self._write(Entry(kind, seat, epoch, at=now, data={"reader": heard.reader, "sensor": True}))
+
+    def _hear_finger(self, seat: SeatId, heard: Finger) -> None:
         match heard:
             case port.Sample():
                 self._spawn(seat, self._touch(seat, heard))
@@ -215,16 +233,6 @@ class Pipeline:
                 self.feed(seat, machine.Hinted(hint))
             case port.Held(nonce):
                 self.feed(seat, machine.Held(nonce))
-            case port.Sensed(present):
-                self.feed(seat, machine.Sensed(present))
-            case port.ReaderUp(reader) if reader in self.touchable[seat]:
-                self.feed(seat, machine.ReaderUp(reader))
-            case port.ReaderDown(reader, fault) if reader in self.touchable[seat]:
-                self.feed(seat, machine.ReaderDown(reader, fault.value))
-            case port.ReaderUp(reader) | port.ReaderDown(reader):
-                kind = Kind.READER_AVAILABLE if isinstance(heard, port.ReaderUp) else Kind.READER_LOST
-                epoch, now = self.seats[seat].epoch, self.ports.clock.now()
-                self._write(Entry(kind, seat, epoch, at=now, data={"reader": reader, "sensor": True}))
 
     # What the doors ask.
 
@@ -242,7 +250,7 @@ class Pipeline:
         finally:
             self._step_ups.pop(id_, None)
 
-    def lend(self, seat: SeatId, borrower: Callable[[port.Heard], None]) -> bool:
+    def lend(self, seat: SeatId, borrower: Callable[[Finger], None]) -> bool:
         """Let an enrolment have the seat's readers: what a finger does there goes to `borrower`. False: not now."""
         if seat in self._borrowers:
             return False
