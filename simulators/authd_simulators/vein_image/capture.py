@@ -56,15 +56,23 @@ class Pose:
     """Map column where the finger ends."""
 
 
-def capture(anatomy: Anatomy, rng: np.random.Generator, presentation: Presentation = Presentation.GOOD) -> Image:
-    """Take one picture: uint8, shape (240, 320), the finger's tip at the right."""
+def capture(
+    anatomy: Anatomy,
+    rng: np.random.Generator,
+    presentation: Presentation = Presentation.GOOD,
+    grain: np.random.Generator | None = None,
+) -> Image:
+    """Take one picture: uint8, shape (240, 320), the finger's tip at the right.
+
+    `rng` draws how the finger lies, `grain` (if given) the sensor's noise: pictures of one touch share the first only.
+    """
     pose = draw_pose(anatomy, rng, presentation)
     column, sine, inside = _project(anatomy, pose)
     tissue = _tissue(anatomy, pose, rng, column, sine)
     if presentation in (Presentation.WET, Presentation.DRY):
         tissue *= _skin(rng, presentation)
     light = np.where(inside > 0, tissue * inside + _housing() * (1 - inside), _housing())
-    return _sensor(_smear(light.astype(np.float32), pose, rng), pose.noise, rng)
+    return _sensor(_smear(light.astype(np.float32), pose, rng), pose.noise, grain or rng)
 
 
 def empty(rng: np.random.Generator) -> Image:
