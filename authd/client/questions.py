@@ -1,0 +1,116 @@
+"""The connection for questions; it also follows the events, to correct at once what is remembered of who is where."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import time
+from collections.abc import Mapping
+
+import msgspec
+
+from authd.client import values
+from authd.client.channel import STREAM_ID, BackOff, Caller, heard, passing, raise_error, request
+from authd.client.link import Channel, Gone
+from authd.client.presence import Cache
+from authd.client.values import ClientError, Frame
+from authd.core.model import Instant
+
+
+class Questions:
+    """Questions and their answers, over one connection at a time."""
+
+    def __init__(self, caller: Caller, cache: Cache) -> None:
+        self._caller = caller
+        self._cache = cache
+        self._numbers = itertools.count(STREAM_ID + 1)
+        self._pending: dict[int, asyncio.Future[tuple[bytes, int]]] = {}
+        self._channel: Channel | None = None
+        self._refusal: ClientError | None = None
+        self._tried = False
+        self.happened = asyncio.Event()
+        """Set, and replaced by a new one, whenever who is where may have changed."""
+
+    @property
+    def lost(self) -> bool:
+        """Whether there is no connection, though one was tried for."""
+        return self._tried and self._channel is None and self._refusal is None
+
+    async def ask(self, verb: str, limit: float, fields: Mapping[str, object]) -> tuple[bytes, int]:
+        """Return the answer, errors too, and the turn at which it came. Raises `Gone` after `limit` seconds."""
+        number = next(self._numbers)
+        try:
+            async with asyncio.timeout(limit):
+                channel = await self._ready()
+                answer: asyncio.Future[tuple[bytes, int]] = asyncio.get_running_loop().create_future()
+                self._pending[number] = answer
+                await channel.send(request(number, verb, fields))
+                return await answer
+        except TimeoutError:
+            raise Gone(f"no answer to {verb} within {limit:.3g} s") from None
+        finally:
+            self._pending.pop(number, None)
+
+    async def _ready(self) -> Channel:
+        while self._channel is None:
+            if self._refusal is not None:
+                raise self._refusal
+            await self.happened.wait()
+        return self._channel
+
+    async def keep_connected(self) -> None:
+        """Connect, and connect again, for ever."""
+        back_off = BackOff()
+        while True:
+            try:
+                async with self._caller.connected() as channel:
+                    back_off.reset()
+                    self._tried, self._refusal, self._channel = True, None, channel
+                    self._wake(None, None)
+                    await self._attend(channel)
+            except ClientError as error:
+                self._lost(error)
+            await back_off.sleep()
+
+    async def _attend(self, channel: Channel) -> None:
+        await channel.send(request(STREAM_ID, "follow", {}))
+        while True:
+            raw = await heard(channel)
+            frame = msgspec.json.decode(raw, type=Frame)
+            if frame.id is None:
+                raise_error(frame)
+            elif frame.id == STREAM_ID:
+                self._note(frame)
+            elif (waiting := self._pending.pop(frame.id, None)) and not waiting.done():
+                waiting.set_result((raw, self._cache.turn))
+
+    def _note(self, frame: Frame) -> None:
+        """Correct what is remembered. A screen may not follow, and remembers nothing."""
+        if frame.error and frame.error != "not_permitted":
+            raise_error(frame)
+        if frame.beat is not None:
+            self._cache.beat(now())
+        elif frame.lock is not None:
+            self._wake(frame.lock.get("seat"), frame.lock.get("session"))
+        elif bytes(frame.event):
+            self._wake(values.event(bytes(frame.event)).seat, None)
+
+    def _wake(self, seat: str | None, ended: str | None) -> None:
+        self._cache.happened(seat, ended)
+        self.happened.set()
+        self.happened = asyncio.Event()
+
+    def _lost(self, error: ClientError) -> None:
+        self._tried, self._channel = True, None
+        self._refusal = None if passing(error) else error
+        self._cache.lost()
+        self._wake(None, None)
+        for waiting in self._pending.values():
+            if not waiting.done():
+                waiting.set_exception(Gone("the connection broke"))
+        self._pending.clear()
+
+
+def now() -> Instant:
+    """CLOCK_BOOTTIME: a machine that slept has not heard its daemon."""
+    return Instant(time.clock_gettime_ns(time.CLOCK_BOOTTIME))

@@ -1,0 +1,234 @@
+"""What the client gives back, and how each is read from a frame of the door protocol (docs/reference/door.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import msgspec
+
+from authd.core.model import (
+    EndReason,
+    Face,
+    Grade,
+    SeatId,
+    SessionId,
+    SubjectId,
+    Value,
+)
+
+TYPE_PREFIX = "jp.authd."
+
+
+class ClientError(Exception):
+    """Base of what this package raises."""
+
+
+class DoorError(ClientError):
+    """The door refused. `code` is one of a closed list (docs/reference/door.md): not_permitted, not_found, busy, ..."""
+
+    def __init__(self, code: str, message: str = "") -> None:
+        super().__init__(f"{code}: {message}" if message else code)
+        self.code = code
+        self.message = message
+
+
+class SignatureError(ClientError):
+    """An event that the host's key did not sign for this audience, or a host whose key has changed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody at a seat. Attributes outside the application's scope are empty."""
+
+    seat: SeatId
+    session: SessionId
+    subject: SubjectId
+    grade: Grade
+    since: str
+    """Wall clock, RFC 3339: for people only."""
+    name: str = ""
+    kana: str = ""
+    section: str = ""
+    staff_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event of the ledger, its signature checked. `kind` is a value of `authd.core.model.Kind`."""
+
+    seq: int
+    kind: str
+    time: str
+    seat: SeatId | None
+    subject: SubjectId | None
+    session: SessionId | None
+    epoch: int
+    reason: EndReason | None
+    grade: Grade | None
+    person: Mapping[str, str]
+    detail: Mapping[str, Value]
+    raw: bytes
+    """The CloudEvent as it was signed, to be kept or passed on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What a seat's screen is to show. `left_ms`: how long until `face.until`, as a page cannot read CLOCK_BOOTTIME."""
+
+    face: Face
+    name: str = ""
+    kana: str = ""
+    section: str = ""
+    left_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTicket:
+    """A ticket, good once, for 30 s; `url` leads to the application with it."""
+
+    ticket: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """Whether the owner confirmed with a fresh touch."""
+
+    stepped_up: bool
+    reason: str = ""
+
+
+class Stay(msgspec.Struct, frozen=True):
+    """One session of a seat's history; `start` and `end` are wall clock, RFC 3339 (`end` None: still open)."""
+
+    session: str
+    subject: str
+    start: str
+    end: str | None
+    grade: Grade
+    reason: EndReason | None
+    seq: int
+    person: dict[str, str] = {}
+
+
+class Staff(msgspec.Struct, frozen=True):
+    """A member of staff as the store knows them."""
+
+    subject: str
+    staff_number: str
+    name: str
+    kana: str
+    section: str
+    officer: bool
+    disabled: bool
+
+
+class EnrolStep(msgspec.Struct, frozen=True):
+    """How far an enrolment is; the last step carries the subject."""
+
+    step: str
+    done: float = 0.0
+    hint: str | None = None
+    subject: str | None = None
+
+
+class Frame(msgspec.Struct, frozen=True):
+    """Any answer or stream item; which members are there depends on the verb."""
+
+    id: int | None = None
+    ok: bool | None = None
+    error: str = ""
+    message: str = ""
+    end: bool = False
+    event: msgspec.Raw = msgspec.Raw()
+    lock: dict[str, str] | None = None
+    beat: int | None = None
+    after: int | None = None
+
+
+class Presence(msgspec.Struct, frozen=True):
+    """The answer to `who` and `exchange`."""
+
+    seat: str
+    session: str | None = None
+    subject: str | None = None
+    since: str = ""
+    grade: Grade | None = None
+    person: dict[str, str] = {}
+
+    def somebody(self) -> Person | None:
+        """Return who it is, or None: nobody."""
+        if self.session is None or self.subject is None or self.grade is None:
+            return None
+        names = {name: self.person.get(name, "") for name in ("name", "kana", "section", "staff_number")}
+        return Person(
+            SeatId(self.seat), SessionId(self.session), SubjectId(self.subject), self.grade, self.since, **names
+        )
+
+
+class _Data(msgspec.Struct, frozen=True):
+    seq: int
+    epoch: int = 0
+    session: str | None = None
+    seat: str | None = None
+    reason: EndReason | None = None
+    grade: Grade | None = None
+    person: dict[str, str] = {}
+    detail: dict[str, Value] = {}
+
+
+class _CloudEvent(msgspec.Struct, frozen=True):
+    type: str
+    time: str
+    data: _Data
+    subject: str | None = None
+
+
+class _Shown(msgspec.Struct, frozen=True):
+    face: Face
+    person: dict[str, str] = {}
+    left_ms: int | None = None
+
+
+class _ShownFrame(msgspec.Struct, frozen=True):
+    face: _Shown | None = None
+    beat: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What the door says of itself to `ping`."""
+
+    host: str = ""
+    audience: str = ""
+    event_key: bytes = field(default=b"", repr=False)
+
+
+def event(raw: bytes) -> Event:
+    """Read a CloudEvent whose signature has been checked."""
+    cloud = msgspec.json.decode(raw, type=_CloudEvent)
+    data = cloud.data
+    return Event(
+        seq=data.seq,
+        kind=cloud.type.removeprefix(TYPE_PREFIX),
+        time=cloud.time,
+        seat=SeatId(data.seat) if data.seat is not None else None,
+        subject=SubjectId(cloud.subject) if cloud.subject is not None else None,
+        session=SessionId(data.session) if data.session is not None else None,
+        epoch=data.epoch,
+        reason=data.reason,
+        grade=data.grade,
+        person=data.person,
+        detail=data.detail,
+        raw=raw,
+    )
+
+
+def shown(frame: bytes) -> Shown | None:
+    """Read an item of `watch`; None for a beat."""
+    item = msgspec.json.decode(frame, type=_ShownFrame).face
+    if item is None:
+        return None
+    names = {name: item.person.get(name, "") for name in ("name", "kana", "section")}
+    return Shown(item.face, left_ms=item.left_ms, **names)

@@ -1,0 +1,298 @@
+"""What the doors ask of the rest of the daemon. The daemon implements `House`; the ledger implements `Source`.
+
+The doors decide who may ask (role, seat, scope, at every message) before anything here is called, so an implementation
+may trust its arguments to be well-formed, but not to name things that exist: it answers those with `Refused`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from authd.core.model import EndReason, Entry, Grade, Hint, SeatId, SeatState, SessionId, SubjectId
+
+
+class Error(StrEnum):
+    """Why a request was not carried out (closed list; the words for people are the client's)."""
+
+    NOT_PERMITTED = "not_permitted"
+    UNKNOWN_VERB = "unknown_verb"
+    BAD_REQUEST = "bad_request"
+    BUSY = "busy"
+    NOT_FOUND = "not_found"
+    EXPIRED = "expired"
+    LEDGER_DOWN = "ledger_down"
+    REFUSED = "refused"
+    SLOW = "slow"
+    """The peer did not read what it had asked for; a follower may come back with its last number."""
+    FAULT = "fault"
+    """A bug or a dead part behind the door: nothing was changed."""
+
+
+class DoorError(Exception):
+    """Base of what goes wrong between a peer and the house."""
+
+
+class Refused(DoorError):
+    """The one error a `House` raises for what it will not do. `detail` is for the caller's log, never a secret."""
+
+    def __init__(self, error: Error, detail: str = "") -> None:
+        super().__init__(f"{error.value}: {detail}" if detail else error.value)
+        self.error = error
+        self.detail = detail
+
+
+class Role(StrEnum):
+    """What a peer's key (or uid, or inherited descriptor) makes of it."""
+
+    SCREEN = "screen"
+    """The agent of exactly one seat: shows its faces, reports its activity, opens its applications."""
+    APPLICATION = "application"
+    """Learns who is at the seats it is configured for, as far as its scope goes."""
+    ADMIN = "admin"
+    """The daemon's own account or root, on the local socket."""
+
+
+class Attribute(StrEnum):
+    """What an application may be told of a person beyond the opaque subject; its `scope` in authd.toml lists these."""
+
+    NAME = "name"
+    KANA = "kana"
+    SECTION = "section"
+    STAFF_NUMBER = "staff_number"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Somebody at a door, as their key says, never as they say."""
+
+    role: Role
+    name: str
+    """Audience of the events signed for it: the application's name, the screen's `screen:<seat>`, or `admin`."""
+    seats: frozenset[SeatId] = frozenset()
+    """A screen's one seat; the seats an application is configured for. Ignored for an admin, who has them all."""
+    scope: frozenset[Attribute] = frozenset()
+
+    def has(self, seat: SeatId) -> bool:
+        """Whether this peer may speak of the seat at all."""
+        return self.role is Role.ADMIN or seat in self.seats
+
+
+class Peers(Protocol):
+    """Who holds which key; asked at every message, so that a revoked key is refused though its connection lives."""
+
+    def of_key(self, key: str) -> Peer | None:
+        """Return the peer with this CURVE public key (z85, 40 characters), or None: unknown or revoked."""
+        ...
+
+    def of_uid(self, uid: int) -> Peer | None:
+        """Return the peer with this uid, by SO_PEERCRED on the local socket, or None."""
+        ...
+
+
+class Person(Protocol):
+    """A member of staff, as the store knows them."""
+
+    @property
+    def subject(self) -> SubjectId:
+        """Opaque, for ever."""
+        ...
+
+    @property
+    def staff_number(self) -> str:
+        """As printed on the staff card."""
+        ...
+
+    @property
+    def name(self) -> str:
+        """In kanji, as colleagues write it."""
+        ...
+
+    @property
+    def kana(self) -> str:
+        """How the name is read."""
+        ...
+
+    @property
+    def section(self) -> str:
+        """Where they work."""
+        ...
+
+    @property
+    def officer(self) -> bool:
+        """Whether their touch allows enrolments."""
+        ...
+
+    @property
+    def disabled(self) -> bool:
+        """Whether no session of theirs may open."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Application:
+    """A legacy application as configured; a ticket leads to its `url`."""
+
+    name: str
+    name_ja: str
+    name_en: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Occupancy:
+    """Who is at a seat now. `session`, `subject`, `since_ms` and `grade` are None together: nobody."""
+
+    seat: SeatId
+    state: SeatState
+    session: SessionId | None = None
+    subject: SubjectId | None = None
+    since_ms: int | None = None
+    """Wall clock, milliseconds since 1970: for people only."""
+    grade: Grade | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One session in a seat's history, from the ledger."""
+
+    session: SessionId
+    subject: SubjectId
+    start_ms: int
+    end_ms: int | None
+    """None: it is still open."""
+    grade: Grade
+    reason: EndReason | None
+    first_seq: int
+    """Number of its `session.started` row, to find it in the ledger."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepUp:
+    """Whether the owner confirmed with a fresh touch; `reason` is empty, or a word such as `timeout` or `refused`."""
+
+    stepped_up: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """Whom to enrol, at which seat's reader. `founding`: one of the first two officers, before any officer exists."""
+
+    seat: SeatId
+    staff_number: str
+    name: str
+    kana: str
+    section: str
+    finger: str
+    officer: bool = False
+    founding: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolStep:
+    """How far an enrolment is. The last step of a successful one carries the subject; a failed one raises `Refused`."""
+
+    step: str
+    """A message id: whose touch is asked for now, or what was reached."""
+    done: float = 0.0
+    hint: Hint | None = None
+    subject: SubjectId | None = None
+
+
+class Button(StrEnum):
+    """What can be pressed on a seat's screen."""
+
+    LOCK = "lock"
+    LOGOUT = "logout"
+
+
+class House(Protocol):
+    """The daemon as its doors see it. Anything may raise `Refused`, `LedgerDown` or `Unavailable`."""
+
+    @property
+    def name(self) -> str:
+        """Name of the host, as in the `source` of its events."""
+        ...
+
+    def who(self, seat: SeatId) -> Occupancy:
+        """Answer at once, from the seat's machine; `Refused(NOT_FOUND)` where there is no such seat."""
+        ...
+
+    def person(self, subject: SubjectId) -> Person | None:
+        """Answer at once; None where the store does not know (or no longer knows) the person."""
+        ...
+
+    def applications(self, seat: SeatId) -> Sequence[Application]:
+        """Return what the seat's screen may open."""
+        ...
+
+    def activity(self, seat: SeatId) -> None:
+        """Somebody used keyboard or mouse: idle starts anew. Never blocks."""
+        ...
+
+    async def press(self, seat: SeatId, button: Button) -> None:
+        """Return once the seat's machine has acted."""
+        ...
+
+    async def step_up(self, seat: SeatId, session: SessionId, purpose: str) -> StepUp:
+        """Ask the session's owner for a fresh touch; returns when it came, was refused, or the time was over."""
+        ...
+
+    async def history(self, seat: SeatId, start_ms: int, end_ms: int) -> Sequence[Stay]:
+        """Return every session that touched [start, end), in order."""
+        ...
+
+    async def people(self) -> Sequence[Person]:
+        """Return everyone ever enrolled, the disabled too."""
+        ...
+
+    def enrol(self, order: Enrolment) -> AsyncIterator[EnrolStep]:
+        """Carry an enrolment out, touch by touch; closing the iterator abandons it."""
+        ...
+
+    async def disable(self, subject: SubjectId, seat: SeatId) -> None:
+        """After an officer's touch at the seat: end the person's sessions and let none follow."""
+        ...
+
+    def status(self) -> Mapping[str, object]:
+        """Return what `authd status` shows: plain JSON values."""
+        ...
+
+    async def stop(self) -> None:
+        """Begin to end the daemon; returns before it has ended."""
+        ...
+
+
+class Recorded(Protocol):
+    """A ledger row: an entry and the place it was given."""
+
+    @property
+    def seq(self) -> int:
+        """1, 2, 3, ... without a gap."""
+        ...
+
+    @property
+    def wall_ms(self) -> int:
+        """Wall clock, milliseconds since 1970: for people only."""
+        ...
+
+    @property
+    def entry(self) -> Entry:
+        """What happened."""
+        ...
+
+
+class Source(Protocol):
+    """The ledger, as followers read it."""
+
+    @property
+    def head(self) -> int:
+        """Number of the last durable row; 0 when there is none."""
+        ...
+
+    def follow(self, after: int) -> AsyncIterator[Recorded]:
+        """Yield every durable row with `seq > after` in order, the old ones first, then each as it becomes durable."""
+        ...
