@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from authd.core import throttle
-from authd.core.model import Candidate, Found, Instant, Miss, SeatId
-from authd.core.ports import Clock, Counter, Counters, Sample
+from authd.core.model import Candidate, Counter, Found, Instant, Miss, SeatId
+from authd.core.ports import Clock, Counters, Sample
 
 
 class Charges:

@@ -320,6 +320,17 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Counter:
+    """Failed tries of one claimed credential, or of one seat, as they survive a restart."""
+
+    failures: int = 0
+    not_before: Instant = Instant(0)
+    changed_at: Instant = Instant(0)
+    boot: str = ""
+    """Boot id under which the instants were taken; under another the whole delay starts again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Face:
     """What the seat's screen is to show: a state, a sentence by its id and, at most, the staff member's own name."""
 

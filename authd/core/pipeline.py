@@ -211,13 +211,15 @@ class Pipeline:
             self._hear_finger(seat, heard)
 
     def _hear_device(self, seat: SeatId, heard: port.ReaderUp | port.ReaderDown) -> None:
-        up = isinstance(heard, port.ReaderUp)
-        if heard.reader in self.touchable[seat]:
-            self.feed(
-                seat, machine.ReaderUp(heard.reader) if up else machine.ReaderDown(heard.reader, heard.fault.value)
-            )
-            return
-        kind = Kind.READER_AVAILABLE if up else Kind.READER_LOST
+        if heard.reader not in self.touchable[seat]:
+            self._hear_sensor(seat, heard)
+        elif isinstance(heard, port.ReaderUp):
+            self.feed(seat, machine.ReaderUp(heard.reader))
+        else:
+            self.feed(seat, machine.ReaderDown(heard.reader, heard.fault.value))
+
+    def _hear_sensor(self, seat: SeatId, heard: port.ReaderUp | port.ReaderDown) -> None:
+        kind = Kind.READER_AVAILABLE if isinstance(heard, port.ReaderUp) else Kind.READER_LOST
         epoch, now = self.seats[seat].epoch, self.ports.clock.now()
         self._write(Entry(kind, seat, epoch, at=now, data={"reader": heard.reader, "sensor": True}))
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from authd.core.model import Counter as Counter
 from authd.core.model import (
     Decision,
     Entry,
@@ -141,17 +142,6 @@ class Ledger(Protocol):
     async def unfinished(self) -> Sequence[Entry]:
         """Grants without `session.started` or `void`, and sessions started without an end, from earlier lives."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Counter:
-    """Failed tries of one claimed credential, or of one seat, as they survive a restart."""
-
-    failures: int = 0
-    not_before: Instant = Instant(0)
-    changed_at: Instant = Instant(0)
-    boot: str = ""
-    """Boot id under which the instants were taken; under another the whole delay starts again."""
 
 
 class Counters(Protocol):

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from authd.core.model import MINUTE, SECOND, Instant
-from authd.core.ports import Counter
+from authd.core.model import MINUTE, SECOND, Counter, Instant
 
 FREE_TRIES = 5
 CLAIM_DELAY = 30 * SECOND

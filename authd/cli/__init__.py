@@ -1,0 +1,78 @@
+"""The one command, `authd`: a file for each group of verbs, and three more verbs where the simulators are installed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from authd import __version__
+
+GROUPS = ("run", "init", "enroll", "people", "status", "who", "events", "ledger", "policy")
+SIMULATED = {
+    "demo": "run a whole city hall counter on this machine / この端末だけで窓口を体験する",
+    "drill": "replay an incident and answer for it / 過去の事件を再現し、問いに答える",
+    "sim": "talk to simulated devices / 模擬装置を操作する",
+}
+OK, WRONG, USAGE, UNREACHABLE, REFUSED = 0, 1, 2, 3, 4
+"""Exit codes: done; the answer is bad news; the input is wrong; the daemon is not there; it said no."""
+
+EPILOG = """\
+examples:
+  authd demo                                   try it, with simulated readers
+  authd init --config authd.toml               make the keys and enrol the first two officers
+  authd run --config authd.toml                serve the seats
+  authd who --seat counter-1 --from 13:05 --to 13:20
+  authd ledger verify /var/lib/authd-seat/ledger
+
+exit codes: 0 done, 1 bad news, 2 wrong input, 3 no daemon there, 4 refused
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one verb; returns its exit code."""
+    args = parser().parse_args(argv)
+    try:
+        return int(args.run(args))
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OK
+
+
+def parser() -> argparse.ArgumentParser:
+    """Every verb that is installed here."""
+    whole = argparse.ArgumentParser(
+        prog="authd",
+        description="Knows which person is at the seat. / 席に誰がいるかを知る。",
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    whole.add_argument("--version", action="version", version=f"authd-seat {__version__}")
+    verbs = whole.add_subparsers(metavar="COMMAND", required=True)
+    for group in GROUPS:
+        import_module(f"authd.cli.{group}").register(verbs)
+    installed = {entry.name: entry for entry in entry_points(group="authd.commands")}
+    for name, summary in SIMULATED.items():
+        if name in installed:
+            installed[name].load()(verbs)
+        else:
+            verbs.add_parser(name, help=summary).set_defaults(run=_not_installed(name))
+    return whole
+
+
+def _not_installed(name: str) -> Callable[[argparse.Namespace], int]:
+    def run(args: argparse.Namespace) -> int:
+        print(
+            f"authd {name} needs the simulators, which are an authentication bypass and therefore not part of authd.\n"
+            "On a machine that is not a counter terminal: pip install authd-simulators\n"
+            f"authd {name} には模擬装置(authd-simulators)が必要です。窓口の端末には決して入れないでください。",
+            file=sys.stderr,
+        )
+        return USAGE
+
+    return run
