@@ -1,0 +1,320 @@
+"""What core and its children say to each other: length-prefixed msgpack over an inherited socketpair.
+
+A frame is a u32 (big-endian) length of at most 65,536, then a msgpack array `[op, kind, fields]`. `op` is the operation
+it belongs to (0: the child itself), `kind` the name of one of the dataclasses below, `fields` its map. Each direction
+has its closed table; whatever is not in it, or not exactly of its shape, is a `FrameError`, and nothing else is raised.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from authd.core.model import Fault
+from authd.driver import MAX_PROBE_BYTES, Capture, Feedback, NoMatch, Probe, Progress, StateChange, Watch
+from authd.service.host.manifest import Grants
+from authd.service.seal import SealedTemplate, WrappedKey
+
+MAX_FRAME = 65_536
+MAX_TEXT = 4_096
+MAX_OP = 2**53
+_HEADER = struct.Struct(">I")
+
+
+class FrameError(Exception):
+    """A peer sent what no peer should: it is counted, and the child that sent it is replaced."""
+
+
+# The child itself (op 0).
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """First frame to a child; applied before any driver code is imported.
+
+    target: the driver's module, `settings` its reader's strings. strict: refuse to run where any part of the sandbox
+    cannot be set up (a third party's driver). parent: core's process id, with which the child dies. comparators:
+    modality -> `module:attribute`, for the verifier child; store: id of the store that its templates are sealed for.
+    """
+
+    parent: int
+    grants: Grants
+    strict: bool = True
+    target: str = ""
+    settings: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
+    comparators: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
+    store: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """The sandbox stands: what is in force, and what this kernel could not give."""
+
+    in_force: tuple[str, ...]
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The device is claimed (or the comparators are loaded): operations are welcome, beats follow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Alive. Both sides send it; the event loop of the child must not be blocked between two."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The device's trouble (op 0: the child ends after it), or why an operation has no answer."""
+
+    fault: Fault
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Close:
+    """Release the device and end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The device is released."""
+
+
+# Operations of a reader: `Capture`, `Watch` and the events of `authd.driver`, and:
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """End the operation in flight."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The operation is over; nothing more of it follows."""
+
+
+# Operations of the verifier, with the `WrappedKey`s and `SealedTemplate`s of the store, and:
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """Open the keys and templates sent under this op; `replace` forgets the gallery that was there."""
+
+    replace: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Spoiled:
+    """A template that does not open in its slot (swapped, renamed, rolled back, damaged): not in the gallery."""
+
+    template: str
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What the gallery holds now, by modality: templates, and the comparator's false match rate of one comparison."""
+
+    templates: dict[str, int]
+    fmr: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Forget a person."""
+
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """Subjects to compare with, in parts; `Search` with the same op closes the list."""
+
+    subjects: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """Compare one probe with the scope."""
+
+    modality: str
+    probe: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Who the probe looks like; subject "": nobody, or nobody clearly enough."""
+
+    subject: str = ""
+    reference: str = ""
+    score: float = 0.0
+    margin: float = 0.0
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Presentation:
+    """One probe of a finger that is being enrolled; `Enrol` with the same op closes the list."""
+
+    probe: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Enrol:
+    """Make and seal the templates of one finger. Answered by `WrappedKey`, `SealedTemplate`s and `Ended`, or `Refused`.
+
+    A `WrappedKey` sent before under this op is the person's own; without one, a new key is made.
+    """
+
+    subject: str
+    modality: str
+    finger: str
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The presentations do not make a template: a `Hint`, for the person."""
+
+    hint: str
+
+
+Message = (
+    Start
+    | Hello
+    | Opened
+    | Beat
+    | Failed
+    | Close
+    | Closed
+    | Capture
+    | Watch
+    | Cancel
+    | Ended
+    | StateChange
+    | Feedback
+    | Progress
+    | Probe
+    | NoMatch
+    | WrappedKey
+    | SealedTemplate
+    | Load
+    | Spoiled
+    | Loaded
+    | Remove
+    | Scope
+    | Search
+    | Answer
+    | Presentation
+    | Enrol
+    | Refused
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One message and the operation it belongs to."""
+
+    op: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    fields: frozenset[str]
+    decoder: msgspec.msgpack.Decoder[Any]
+
+
+Table = Mapping[str, _Shape]
+
+
+def _table(*kinds: type[Message]) -> Table:
+    return {
+        kind.__name__: _Shape(
+            frozenset(each.name for each in dataclasses.fields(kind)), msgspec.msgpack.Decoder(kind, strict=True)
+        )
+        for kind in kinds
+    }
+
+
+_UP = (Hello, Opened, Beat, Failed, Closed, Ended)
+FROM_READER = _table(*_UP, StateChange, Feedback, Progress, Probe, NoMatch)
+FROM_VERIFIER = _table(*_UP, Spoiled, Loaded, Answer, WrappedKey, SealedTemplate, Refused)
+TO_READER = _table(Start, Beat, Close, Cancel, Capture, Watch)
+TO_VERIFIER = _table(Start, Beat, Close, WrappedKey, SealedTemplate, Load, Remove, Scope, Search, Presentation, Enrol)
+
+_ENCODER = msgspec.msgpack.Encoder()
+_ENVELOPE = msgspec.msgpack.Decoder(tuple[int, str, msgspec.Raw], strict=True)
+_FIELDS = msgspec.msgpack.Decoder(dict[str, msgspec.Raw], strict=True)
+
+
+def encode(frame: Frame) -> bytes:
+    """Return the frame with its length before it. Raises `FrameError` where it would be too long."""
+    body = _ENCODER.encode((frame.op, type(frame.message).__name__, frame.message))
+    if len(body) > MAX_FRAME:
+        raise FrameError(f"{type(frame.message).__name__}: {len(body)} bytes")
+    return _HEADER.pack(len(body)) + body
+
+
+def parse(body: bytes, table: Table) -> Frame:
+    """Read one frame's body (without its length) of one direction. Raises `FrameError` and nothing else."""
+    if len(body) > MAX_FRAME:
+        raise FrameError("too long")
+    try:
+        op, kind, raw = _ENVELOPE.decode(body)
+        shape = table.get(kind)
+        if shape is None or not 0 <= op < MAX_OP:
+            raise FrameError("unknown kind or operation")
+        if not _FIELDS.decode(raw).keys() <= shape.fields:
+            raise FrameError(f"{kind}: unknown field")
+        message = shape.decoder.decode(raw)
+    except (ValueError, RecursionError, OverflowError) as error:  # msgspec's and the codec's errors are ValueErrors
+        raise FrameError(f"malformed: {str(error)[:200]}") from None
+    _check(message)
+    return Frame(op, message)
+
+
+def _check(message: Any) -> None:
+    """Refuse what the types allow and nobody means: endless text, not-a-number, a probe out of its range."""
+    for each in dataclasses.fields(message):
+        value = getattr(message, each.name)
+        if (isinstance(value, str) and len(value) > MAX_TEXT) or (
+            isinstance(value, float) and not math.isfinite(value)
+        ):
+            raise FrameError(f"{type(message).__name__}: {each.name} out of range")
+    if isinstance(message, Probe):
+        numbers = [message.quality, 0.0 if message.pad is None else message.pad]
+        if len(message.data) > MAX_PROBE_BYTES or not all(0.0 <= number <= 1.0 for number in numbers):
+            raise FrameError("Probe: out of range")
+
+
+class Splitter:
+    """Cuts a stream of bytes into bodies of frames; holds at most one frame and one chunk."""
+
+    __slots__ = ("_buffer",)
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield each complete body. The length is checked before anything of the body is kept. Raises `FrameError`."""
+        self._buffer += chunk
+        start = 0
+        try:
+            while len(self._buffer) - start >= _HEADER.size:
+                (length,) = _HEADER.unpack_from(self._buffer, start)
+                if not 0 < length <= MAX_FRAME:
+                    raise FrameError(f"length {length}")
+                end = start + _HEADER.size + length
+                if len(self._buffer) < end:
+                    return
+                yield bytes(self._buffer[start + _HEADER.size : end])
+                start = end
+        finally:
+            del self._buffer[:start]
