@@ -1,14 +1,66 @@
-# make install | demo | check | test ; each installs what it needs.
+# make install | demo | check | test: each installs what it needs, apt packages too.
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
+STEPS ?= 2000000
 
-.PHONY: install check test demo clean
+.PHONY: install apt demo check lint unit test real figures wheel matrix clean
 
 install: $(VENV)/.installed
 
 $(VENV)/.installed: pyproject.toml simulators/pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade 'pip>=25.1'
-	$(BIN)/python -m pip install --quiet -e . -e simulators --group check
+	$(BIN)/python -m pip install --quiet -e . -e simulators --group check --group test
 	touch $@
+
+# libseccomp2 for the sandbox; the browser, fonts and PostgreSQL for the tests.
+apt:
+	tests/tools/apt-install libseccomp2 $(APT)
+
+demo: install
+	@$(MAKE) --no-print-directory apt
+	$(BIN)/authd demo
+
+# Seconds to a few minutes, pip only.
+check: install lint unit
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+unit: install
+	$(BIN)/python -m pytest -m 'not real'
+
+# Everything that CI runs.
+test: install
+	@$(MAKE) --no-print-directory apt APT="chromium chromium-driver fonts-noto-cjk postgresql"
+	@$(MAKE) --no-print-directory check
+	@$(MAKE) --no-print-directory matrix
+	@$(MAKE) --no-print-directory real
+	@$(MAKE) --no-print-directory figures
+	@echo "make test: all of it passed"
+
+real: install
+	$(BIN)/python -m pytest -m real
+
+# Each figure against its bar; any miss ends the run.
+figures: install
+	$(BIN)/python -m tests.bench.simulation --steps $(STEPS)
+	$(BIN)/python -m tests.bench.policy
+	$(BIN)/python -m tests.bench.ledger
+	$(BIN)/python -m tests.bench.host
+	$(BIN)/python -m tests.bench.bus
+	$(BIN)/python -m tests.bench.vein
+	$(BIN)/authd drill zushi
+	$(BIN)/authd demo --once --json
+
+# The pure core and the unit tests under every later Python that is on this machine.
+matrix: install
+	tests/tools/matrix
+
+clean:
+	rm -rf $(VENV) .venv-* dist build
