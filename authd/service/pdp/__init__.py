@@ -4,6 +4,7 @@ from authd.service.pdp.attributes import Directory, PersonAttrs, SeatAttrs, Syst
 from authd.service.pdp.bundle import Bundle, Rule, Source, installed, read
 from authd.service.pdp.decision import LocalTime, Pdp, local_time
 from authd.service.pdp.errors import BundleError
+from authd.service.pdp.reload import Loaded, Refused, load, reload, watch
 from authd.service.pdp.scope import Scope, check_scope, scope_bound
 from authd.service.pdp.settings import Settings
 
@@ -11,9 +12,11 @@ __all__ = [
     "Bundle",
     "BundleError",
     "Directory",
+    "Loaded",
     "LocalTime",
     "Pdp",
     "PersonAttrs",
+    "Refused",
     "Rule",
     "Scope",
     "SeatAttrs",
@@ -22,7 +25,10 @@ __all__ = [
     "SystemAttrs",
     "check_scope",
     "installed",
+    "load",
     "local_time",
     "read",
+    "reload",
     "scope_bound",
+    "watch",
 ]

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from importlib import resources
 from itertools import chain
 from pathlib import Path
@@ -58,7 +58,7 @@ class Rule:
     """One policy, where it stands, and what it says to people."""
 
     id: str
-    effect: str
+    parsed: cedar.Parsed
     statement: cedar.Statement
     message: Message
     words: Mapping[str, str]
@@ -80,6 +80,11 @@ class Bundle:
         """`@id`s of positional ids."""
         return tuple(self.rules[cedar.position(policy_id)].id for policy_id in policy_ids if policy_id)
 
+    def only(self, keep: Callable[[Rule], bool]) -> Bundle:
+        """The same bundle with fewer rules, for tests: never for decisions."""
+        rules = tuple(rule for rule in self.rules if keep(rule))
+        return replace(self, rules=rules, policies=_policies(rules))
+
     def rule(self, rule_id: str) -> Rule | None:
         """The rule with this `@id`."""
         return next((rule for rule in self.rules if rule.id == rule_id), None)
@@ -98,7 +103,7 @@ def read(source: Source) -> Bundle:
     settings_text = text_of(source.settings_path.parent, source.settings_path)
     return Bundle(
         schema=schema,
-        policies=cedar.PolicySet.from_str("\n".join(rule.statement.text for rule in rules)),
+        policies=_policies(rules),
         rules=rules,
         settings=settings.parse(settings_text, source.settings_path.name),
         hash=_hash([schema_text, *(rule.statement.text for rule in rules), settings_text]),
@@ -157,10 +162,11 @@ def _rule(statement: cedar.Statement, kind: str, schema: cedar.Schema) -> Rule:
         return BundleError(statement.file, statement.line + line, expected)
 
     try:
-        effect, notes = cedar.policy(statement.text)
+        parsed = cedar.policy(statement.text)
     except ValueError as error:
         line = _line_of_token(statement.text, str(error)) - 1
         raise wrong(f"expected a Cedar policy: {error}", line) from error
+    notes = parsed.annotations
     rule_id, message = notes.get("id", ""), notes.get("message", Message.REFUSED)
     if not re.fullmatch(rf"{kind}(\.[a-z0-9-]+)+", rule_id):
         raise wrong(f'expected @id("{kind}.name"), lower case letters, digits, - and ., got {rule_id!r}')
@@ -171,7 +177,11 @@ def _rule(statement: cedar.Statement, kind: str, schema: cedar.Schema) -> Rule:
     if found := cedar.problems(statement.text, schema):
         raise wrong(f"{rule_id}: {found[0].partition(', ')[2] or found[0]}")
     words = {language: notes[language] for language in ("ja", "en") if language in notes}
-    return Rule(rule_id, effect, statement, Message(message), MappingProxyType(words))
+    return Rule(rule_id, parsed, statement, Message(message), MappingProxyType(words))
+
+
+def _policies(rules: Sequence[Rule]) -> cedar.PolicySet:
+    return cedar.PolicySet.from_str("\n".join(rule.statement.text for rule in rules))
 
 
 def _unique(rules: Sequence[Rule]) -> None:

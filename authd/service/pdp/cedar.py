@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import cast
 
 import cedarpy
+from cedarpy import pst
 
 Entities = cedarpy.Entities
 PolicySet = cedarpy.PolicySet
@@ -60,13 +61,32 @@ def statements(text: str, file: str) -> Iterator[Statement]:
         yield Statement(file, start, "".join(parts).rstrip())
 
 
-def policy(text: str) -> tuple[str, Mapping[str, str]]:
-    """Effect (`permit` or `forbid`) and annotations of one policy. Raises `ValueError`: not exactly one policy."""
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """One policy as Cedar reads it. `actions` None: every action; `conditional`: whether anything else limits it."""
+
+    effect: str
+    """`permit` or `forbid`."""
+    annotations: Mapping[str, str]
+    actions: frozenset[str] | None
+    conditional: bool
+
+
+def policy(text: str) -> Parsed:
+    """Parse one policy. Raises `ValueError`: it is not exactly one policy."""
     parsed = PolicySet.from_str(text).to_pst()
     if parsed.templates or len(parsed.static_policies) != 1:
         raise ValueError("one policy without slots (?principal, ?resource)")
     only = next(iter(parsed.static_policies.values()))
-    return only.effect, dict(only.annotations)
+    match only.action:
+        case pst.ActionEq(entity=entity):
+            actions: frozenset[str] | None = frozenset({entity.id})
+        case pst.ActionIn(entities=named):
+            actions = frozenset(entity.id for entity in named)
+        case _:
+            actions = None
+    conditional = bool(only.clauses) or not all(isinstance(at, pst.ScopeAny) for at in (only.principal, only.resource))
+    return Parsed(only.effect, dict(only.annotations), actions, conditional)
 
 
 def problems(text: str, schema: Schema) -> Sequence[str]:
@@ -75,12 +95,12 @@ def problems(text: str, schema: Schema) -> Sequence[str]:
     return [error.error for error in result.errors]
 
 
-def entities(pieces: Sequence[str], base: Entities | None = None) -> Entities:
+def entities(pieces: Sequence[str], base: Entities | None = None, schema: Schema | None = None) -> Entities:
     """Parse entities, each a JSON text, on top of those of `base`. Raises `ValueError`."""
     text = f"[{','.join(pieces)}]"
     if base is not None:
-        return base.with_added_json_str(text)  # pyright: ignore[reportUnknownMemberType] - cedarpy: bare dict
-    return Entities.from_json_str(text)  # pyright: ignore[reportUnknownMemberType] - cedarpy: bare dict
+        return base.with_added_json_str(text, schema)  # pyright: ignore[reportUnknownMemberType] - cedarpy: bare dict
+    return Entities.from_json_str(text, schema)  # pyright: ignore[reportUnknownMemberType] - cedarpy: bare dict
 
 
 def ask(request: Mapping[str, object], policies: PolicySet, known: Entities, schema: Schema | None = None) -> Answer:

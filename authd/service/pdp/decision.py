@@ -68,7 +68,9 @@ class Pdp:
             known = cedar.entities([piece for piece in pieces if piece is not None], place.entities)
             question = _question(request, _context(bundle.settings, place.attrs, request, self._wall()))
             return _decision(bundle, cedar.ask(question, bundle.policies, known), _limits(bundle.settings, place.attrs))
-        except Exception:
+        except (KeyboardInterrupt, SystemExit):
+            raise
+        except BaseException:  # a panic of Cedar's is no Exception
             log.exception("decision failed: refused")
             return Decision(permitted=False, rules=(ERROR,), bundle=bundle.hash)
 
