@@ -1,0 +1,256 @@
+"""The resident system's pages. No password field: the only way in is a ticket from the seat's screen."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from importlib.resources import files
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import Route
+
+from authd.client import ClientError, Person
+from authd_simulators.people import SECTIONS
+from authd_simulators.resident.guard import Guard
+from authd_simulators.resident.html import Html, join, page
+from authd_simulators.resident.records import Resident, by_number, in_era, search
+from authd_simulators.resident.visits import Door, TooManyVisits, Visit, Visits
+
+log = logging.getLogger("authd_simulators.resident")
+COOKIE = "visit"
+MOST_BODY = 2_048
+BEAT_S = 0.5
+STATIC = {"resident.css": "text/css", "guard.js": "text/javascript"}
+
+ReportView = Callable[[Person, Resident, datetime], None]
+"""Told of every record that somebody opened, before they see it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What the resident system is told at its start."""
+
+    residents: Sequence[Resident]
+    now: Callable[[], datetime]
+    """Wall clock with its offset; for people only."""
+    seats: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Names of the seats, by id."""
+    hosts: frozenset[str] = frozenset({"127.0.0.1", "localhost"})
+    """`host:port` names that a browser may use for it."""
+    ancestors: tuple[str, ...] = ()
+    """Origins that may show it in a frame: the seat's screen."""
+
+
+def log_view(person: Person, resident: Resident, at: datetime) -> None:
+    """Write down which record was opened in which session; names stay out of the log."""
+    log.info("view record=%s subject=%s session=%s at=%s", resident.number, person.subject, person.session, at)
+
+
+def make_app(
+    settings: Settings,
+    door: Callable[[], AbstractAsyncContextManager[Door]],
+    report_view: ReportView = log_view,
+) -> Guard:
+    """Return the ASGI application; `door` makes the client of authd, opened for the application's life."""
+    return Guard(_App(settings, door, report_view).routes(), settings.hosts, settings.ancestors)
+
+
+class _App:
+    def __init__(
+        self, settings: Settings, door: Callable[[], AbstractAsyncContextManager[Door]], report_view: ReportView
+    ) -> None:
+        self._settings = settings
+        self._door = door
+        self._report_view = report_view
+        self._visits: Visits | None = None
+
+    def routes(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/", self.arrive),
+                Route("/locked", self.locked),
+                Route("/static/{name}", self.static),
+                Route("/s/{visit}/", self.search, methods=["GET", "POST"]),
+                Route("/s/{visit}/watch", self.watch),
+                Route("/s/{visit}/record/{number}", self.record),
+            ],
+            lifespan=self._life,
+        )
+
+    @asynccontextmanager
+    async def _life(self, app: Starlette) -> AsyncGenerator[None, None]:
+        del app
+        async with self._door() as door, asyncio.TaskGroup() as group:
+            self._visits = Visits(door, group)
+            try:
+                yield
+            finally:
+                self._visits.end_all()
+
+    # Pages.
+
+    async def arrive(self, request: Request) -> Response:
+        """Exchange the ticket for a visit; without a good one, say where to start."""
+        assert self._visits is not None
+        ticket = request.query_params.get("ticket", "")
+        try:
+            if not 0 < len(ticket) <= 256:
+                return _closed("start")
+            visit = await self._visits.begin(ticket)
+        except TooManyVisits:
+            return _closed("full")
+        except ClientError as error:
+            log.info("a ticket was refused: %s", error)
+            return _closed("start")
+        path = f"/s/{visit.path}/"
+        answer = RedirectResponse(path, status_code=303)
+        answer.set_cookie(COOKIE, visit.cookie, path=path, httponly=True, samesite="strict")
+        return answer
+
+    async def search(self, request: Request) -> Response:
+        """Show the form and, once it was sent, what was found. Words go in the body, never into an address."""
+        visit = await self._visit(request)
+        if visit is None:
+            return _closed("locked")
+        words, found = "", Html("")
+        if request.method == "POST":
+            words = await _words(request)
+            found = _found(visit, search(self._settings.residents, words))
+        return self._framed(visit, page("search", visit=visit.path, words=words, found=found))
+
+    async def record(self, request: Request) -> Response:
+        """Show one record, once the view of it is written down."""
+        visit = await self._visit(request)
+        if visit is None:
+            return _closed("locked")
+        resident = by_number(self._settings.residents, request.path_params["number"])
+        if resident is None:
+            return _closed("missing")
+        now = self._settings.now()
+        self._report_view(visit.person, resident, now)
+        return self._framed(visit, self._record(visit, resident, now))
+
+    async def watch(self, request: Request) -> Response:
+        """Tell an open page, as server-sent events, that its visit lives, and at once when it has ended."""
+        visit = await self._visit(request)
+        if visit is None:
+            return Response(status_code=204)
+        return StreamingResponse(_beats(visit), media_type="text/event-stream")
+
+    async def locked(self, request: Request) -> Response:
+        """Say that it is locked."""
+        del request
+        return _closed("locked")
+
+    async def static(self, request: Request) -> Response:
+        """Return one of the few files."""
+        name = request.path_params["name"]
+        if name not in STATIC:
+            raise HTTPException(404)
+        data = files("authd_simulators.resident").joinpath("static", name).read_bytes()
+        return Response(data, media_type=STATIC[name])
+
+    # Pieces.
+
+    async def _visit(self, request: Request) -> Visit | None:
+        assert self._visits is not None
+        return await self._visits.find(request.path_params["visit"], request.cookies.get(COOKIE, ""))
+
+    def _framed(self, visit: Visit, body: Html) -> HTMLResponse:
+        person = visit.person
+        framed = page(
+            "frame",
+            visit=visit.path,
+            name=person.name or person.subject,
+            section=_section(person.section),
+            seat=self._seat(person),
+            body=body,
+        )
+        return HTMLResponse(framed)
+
+    def _record(self, visit: Visit, resident: Resident, now: datetime) -> Html:
+        return page(
+            "record",
+            visit=visit.path,
+            number=resident.number,
+            name=resident.name,
+            kana=resident.kana,
+            born=resident.born_in_era,
+            address=resident.address,
+            head=resident.head,
+            relation=resident.relation,
+            moved_in=in_era(resident.moved_in),
+            time=f"{now:%H:%M:%S}",
+            viewer=visit.person.name or visit.person.subject,
+            seat=self._seat(visit.person),
+        )
+
+    def _seat(self, person: Person) -> str:
+        return self._settings.seats.get(person.seat, person.seat)
+
+
+def _found(visit: Visit, residents: Sequence[Resident]) -> Html:
+    rows = (
+        page("row", visit=visit.path, number=each.number, name=each.name, kana=each.kana, born=each.born_in_era)
+        for each in residents
+    )
+    return page("found", count=str(len(residents)), rows=join(rows))
+
+
+def _section(section: str) -> str:
+    return next((each.name_ja for each in SECTIONS if each.id == section), section)
+
+
+CLOSED = {
+    "locked": (
+        403,
+        "ロックしました",
+        "Locked",
+        "席の画面で指を置いて、もう一度始めてください。",
+        "Touch the reader and start again from the seat's screen.",
+    ),
+    "start": (
+        403,
+        "席の画面から開いてください",
+        "Open this from the seat's screen",
+        "この画面だけでは利用できません。",
+        "It cannot be used by itself.",
+    ),
+    "full": (503, "混み合っています", "Too busy", "少し待ってからもう一度どうぞ。", "Please try again shortly."),
+    "missing": (404, "該当がありません", "No such record", "検索からやり直してください。", "Please search again."),
+}
+
+
+def _closed(which: str) -> HTMLResponse:
+    status, *texts = CLOSED[which]
+    title_ja, title_en, text_ja, text_en = texts
+    closed = page("closed", title_ja=title_ja, title_en=title_en, text_ja=text_ja, text_en=text_en)
+    return HTMLResponse(closed, status_code=status)
+
+
+async def _words(request: Request) -> str:
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MOST_BODY:
+            raise HTTPException(413)
+    return parse_qs(body.decode("utf-8", "replace"), max_num_fields=4).get("words", [""])[0][:40]
+
+
+async def _beats(visit: Visit) -> AsyncGenerator[str, None]:
+    while not visit.ended.is_set():
+        yield "event: beat\ndata:\n\n"
+        try:
+            async with asyncio.timeout(BEAT_S):
+                await visit.ended.wait()
+        except TimeoutError:
+            continue
+    yield "event: locked\ndata:\n\n"
