@@ -1,0 +1,1 @@
+"""Desktop agents (locker, idle, presence): clients of the bus, built in a later step."""

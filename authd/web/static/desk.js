@@ -1,0 +1,199 @@
+// What the owner of the seat sees: the bar, the launcher, their applications, and the veil before a lock.
+
+import { draw, look } from "./looks.js";
+import { put, say } from "./say.js";
+import * as stage from "./stage.js";
+
+const GREET_MS = 2000;
+const HOLD_MS = 2000;
+const NOTICE_MS = 4000;
+const NO_NOTICE = new Set(["start", "fading", "confirm"]);
+const NOBODY = { name: "", kana: "", section: { ja: "", en: "" } };
+
+const $$ = (id) => document.getElementById(id);
+const desk = $$("desk");
+const who = $$("who").querySelector(".two");
+const notice = $$("notice");
+const greeting = $$("greeting");
+const greeted = greeting.querySelector(".two");
+const launcher = $$("launcher");
+const veil = $$("veil");
+const timer = $$("timer");
+
+export class Desk {
+  #act;
+  #view = null;
+  #greetUntil = 0;
+  #fadeEnds = null;
+  #held = null;
+  #noticeTimer = null;
+
+  // act: press(button), open(application) -> promise of a URL or null, expired()
+  constructor(applications, act) {
+    this.#act = act;
+    $$("tiles").replaceChildren(...applications.map((application) => this.#tile(application)));
+    $$("home").addEventListener("click", () => this.goHome());
+    $$("lock").addEventListener("click", () => act.press("lock"));
+    $$("yes").addEventListener("click", () => act.press("logout"));
+    $$("cancel").addEventListener("click", () => this.#ask(false));
+    this.#holdToLogOut($$("logout"));
+    addEventListener("keydown", (event) => event.key === "Escape" && !$$("question").hidden && this.#ask(false));
+    setInterval(() => this.#tick(), 100);
+  }
+
+  // Show the desk of this view's owner; another owner's things are gone before anything is shown.
+  show(view) {
+    const fresh = this.#view?.turn !== view.turn;
+    if (fresh) this.#begin(view);
+    this.#view = view;
+    this.#veil(view);
+    this.#say(view, fresh);
+    desk.hidden = desk.inert = false;
+    this.#tick();
+    return fresh;
+  }
+
+  focus() {
+    $$("tiles").querySelector("button")?.focus();
+  }
+
+  // Nobody's any more: names, notices and applications leave the document.
+  clear() {
+    this.#view = null;
+    this.#fadeEnds = null;
+    this.#release();
+    desk.hidden = desk.inert = true;
+    veil.hidden = true;
+    for (const place of [who, notice, greeted, veil]) put(place, "");
+    $$("kana").textContent = "";
+    document.activeElement?.blur();
+    stage.clear();
+  }
+
+  goHome() {
+    stage.show(null);
+    launcher.hidden = false;
+    $$("home").hidden = true;
+    this.focus();
+  }
+
+  #begin(view) {
+    this.clear();
+    this.#ask(false, false);
+    launcher.hidden = false;
+    $$("home").hidden = true;
+    this.#greetUntil = performance.now() + GREET_MS - view.age_ms;
+    if (view.message !== "start" && view.message !== "moved_here") this.#greetUntil = 0;
+  }
+
+  #say(view, fresh) {
+    const said = !view.reader ? "reader_lost" : NO_NOTICE.has(view.message) ? null : view.message;
+    this.#notice(said && (view.hint ? `hint.${view.hint}` : `message.${said}`), said ? look(said).tone : "");
+    if (fresh) $$("kana").textContent = view.person?.kana ?? "";
+  }
+
+  // Lasting trouble stays; everything else is said for a while.
+  #notice(id, tone) {
+    clearTimeout(this.#noticeTimer);
+    say(notice, id);
+    notice.dataset.tone = tone;
+    if (tone !== "trouble") this.#noticeTimer = setTimeout(() => say(notice, null), NOTICE_MS);
+  }
+
+  #veil(view) {
+    const fading = view.state === "fading";
+    const asking = view.state === "stepping_up";
+    veil.hidden = !fading && !asking;
+    $$("stage").inert = launcher.inert = asking;
+    this.#fadeEnds = fading && view.left_ms !== null ? performance.now() + view.left_ms : null;
+    timer.hidden = this.#fadeEnds === null;
+    if (veil.hidden) return;
+    veil.dataset.kind = fading ? "fading" : "confirm";
+    veil.dataset.tone = look(fading ? "fading" : "confirm").tone;
+    veil.style.setProperty("--left", `${view.left_ms ?? 0}ms`);
+    for (const part of [timer.querySelector("i"), veil]) restart(part);
+    draw(veil.querySelector("svg"), look(fading ? "fading" : "confirm").shape);
+    say(veil.querySelector(".headline"), fading ? "message.fading" : "message.confirm", view.person ?? {});
+    say(veil.querySelector(".detail"), fading ? "screen.keep" : "screen.touch_again");
+  }
+
+  #tick() {
+    const view = this.#view;
+    if (view === null) return;
+    this.#name(view, performance.now() < this.#greetUntil);
+    if (this.#fadeEnds === null) return;
+    const left = this.#fadeEnds - performance.now();
+    timer.querySelector(".left").textContent = String(Math.max(0, Math.ceil(left / 1000)));
+    if (left <= 0) this.#act.expired();
+  }
+
+  // The name for two seconds, then the section.
+  #name(view, greet) {
+    greeting.dataset.greets = greet ? "yes" : "no";
+    const person = view.person ?? NOBODY;
+    for (const [place, sentence] of [[who, "screen.name"], [greeted, "message.start"]]) {
+      if (greet) say(place, sentence, person);
+      else put(place, person.section);
+    }
+  }
+
+  #tile(application) {
+    const tile = document.createElement("button");
+    tile.type = "button";
+    tile.append(document.getElementById("tile").content.cloneNode(true));
+    put(tile, application.name);
+    tile.addEventListener("click", () => this.#open(application, tile));
+    const item = document.createElement("li");
+    item.append(tile);
+    return item;
+  }
+
+  async #open(application, tile) {
+    const turn = this.#view?.turn;
+    if (!stage.has(application.id)) {
+      tile.disabled = true;
+      const url = await this.#act.open(application.id).finally(() => (tile.disabled = false));
+      if (this.#view === null || this.#view.turn !== turn) return;
+      if (url === null) return this.#notice("screen.cannot_open", "stop");
+      stage.add(application.id, url, application.name[document.documentElement.lang]);
+    }
+    stage.show(application.id);
+    launcher.hidden = true;
+    $$("home").hidden = false;
+  }
+
+  // By pointer: two seconds. By keyboard: a question, which Escape answers with no.
+  #holdToLogOut(button) {
+    button.addEventListener("pointerdown", (event) => {
+      if (event.button !== 0) return;
+      button.setPointerCapture(event.pointerId);
+      button.classList.add("held");
+      this.#held = setTimeout(() => this.#act.press("logout"), HOLD_MS);
+    });
+    for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
+      button.addEventListener(name, () => this.#release());
+    }
+    button.addEventListener("click", (event) => {
+      if (event.detail === 0) this.#ask(true);
+      else this.#notice("screen.hold", "neutral");
+    });
+  }
+
+  #release() {
+    clearTimeout(this.#held);
+    $$("logout").classList.remove("held");
+  }
+
+  #ask(asking, focus = true) {
+    $$("question").hidden = !asking;
+    $$("buttons").hidden = asking;
+    if (focus) $$(asking ? "cancel" : "logout").focus();
+  }
+}
+
+function restart(element) {
+  for (const animation of element.getAnimations()) {
+    animation.cancel();
+    animation.play();
+  }
+}

@@ -1,0 +1,53 @@
+"""Runs the real server over a fake door in a thread, for browsers."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from types import TracebackType
+from typing import Self
+
+from authd.web.server import make_server
+from authd.web.settings import Settings
+from tests.web.fakes import FakeDoor
+
+
+class Running:
+    """A server with its fake door; `do` runs something in its loop."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.door = FakeDoor()
+        self.settings = settings
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._serve()))
+        self._ready = threading.Event()
+        self._loop: asyncio.AbstractEventLoop
+
+    def __enter__(self) -> Self:
+        self._server, self._listener = make_server(self.settings, self.door, self._started)
+        self._thread.start()
+        assert self._ready.wait(10)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.do(self._server.end)
+        self._thread.join(10)
+        self._listener.close()
+
+    def do(self, act: Callable[[], object]) -> None:
+        """Run `act` in the server's loop and return when it is done."""
+
+        async def once() -> None:
+            act()
+
+        asyncio.run_coroutine_threadsafe(once(), self._loop).result(10)
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await self._server.serve(sockets=[self._listener])
+
+    def _started(self, address: str) -> None:
+        self.address = address
+        self._ready.set()
