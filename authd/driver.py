@@ -142,7 +142,12 @@ class Reader(Protocol):
         ...
 
     def run(self, op: Op, ask: Ask) -> AsyncIterator[Event]:
-        """Carry out one operation; closing the iterator cancels it within 500 ms. Raises `DriverError`."""
+        """Carry out one operation; closing the iterator cancels it within 500 ms. Raises `DriverError`.
+
+        Begin each operation by saying how things are: `FINGER_DOWN` or `NEED_TOUCH` (a sensor: `PERSON_PRESENT` or
+        `PERSON_ABSENT`); afterwards say each change. Never block the event loop: the child beats five times a second,
+        and one that is silent for 0.8 s is replaced (`asyncio.to_thread` is for calls that wait).
+        """
         ...
 
     async def close(self) -> None:

@@ -1,0 +1,190 @@
+"""The verifier child's work: open sealed templates into the comparators' galleries, compare, enrol.
+
+The only code that ever sees a template in clear. It has no device, file or network; what it is told arrives in frames
+from core, and what it answers is a candidate, or nobody.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from authd.core.model import Fault, Hint
+from authd.driver import Comparator, DriverError, Reference
+from authd.service.host.channel import Channel
+from authd.service.host.frames import (
+    Answer,
+    Ended,
+    Enrol,
+    Failed,
+    Frame,
+    Load,
+    Loaded,
+    Message,
+    Presentation,
+    Refused,
+    Remove,
+    Scope,
+    Search,
+    Spoiled,
+    Start,
+)
+from authd.service.seal import SealedTemplate, SealError, WrappedKey, new_key, seal, unseal, unwrap, wrap
+
+MAX_TEMPLATES = 1_000_000
+MAX_PRESENTATIONS = 20
+MAX_OPEN_LISTS = 16
+
+
+@dataclass(slots=True)
+class _Lists:
+    """What was sent under one operation before the frame that closes it."""
+
+    keys: dict[str, WrappedKey] = field(default_factory=dict[str, WrappedKey])
+    templates: list[SealedTemplate] = field(default_factory=list[SealedTemplate])
+    subjects: list[str] = field(default_factory=list[str])
+    probes: list[bytes] = field(default_factory=list[bytes])
+
+
+class Gallery:
+    """Serves the verifier's operations, one after the other, with the comparison in a thread so that beats go on."""
+
+    def __init__(self, start: Start, host_key: bytes, channel: Channel) -> None:
+        self._start, self._host_key, self._channel = start, host_key, channel
+        self._comparators: dict[str, Comparator] = {}
+        self._subjects: dict[str, dict[str, int]] = {}
+        self._lists: dict[int, _Lists] = {}
+
+    async def open(self) -> None:
+        """Load the comparators' code."""
+        for modality, target in self._start.comparators.items():
+            module, _, attribute = target.partition(":")
+            make: Callable[[], Comparator] = getattr(importlib.import_module(module), attribute)
+            self._comparators[modality] = make()
+            self._subjects[modality] = {}
+
+    async def close(self) -> None:
+        """Nothing to release: the gallery goes with the process."""
+
+    async def serve(self, frame: Frame) -> None:
+        """Add to the operation's lists, or close them and answer."""
+        lists, message = self._lists.setdefault(frame.op, _Lists()), frame.message
+        if self._gathered(lists, message):
+            if len(self._lists) > MAX_OPEN_LISTS or len(lists.templates) > MAX_TEMPLATES:
+                raise DriverError(Fault.FULL, "too much at once")
+            return
+        del self._lists[frame.op]
+        try:
+            for answer in await asyncio.to_thread(self._answers, lists, message):
+                self._channel.send(Frame(frame.op, answer))
+                await self._channel.drained()
+        except DriverError as error:
+            self._channel.send(Frame(frame.op, Failed(error.fault, error.detail[:500])))
+
+    def _gathered(self, lists: _Lists, message: Message) -> bool:
+        match message:
+            case WrappedKey():
+                lists.keys[message.subject] = message
+            case SealedTemplate():
+                lists.templates.append(message)
+            case Scope():
+                lists.subjects += message.subjects
+            case Presentation() if len(lists.probes) < MAX_PRESENTATIONS:
+                lists.probes.append(message.probe)
+            case _:
+                return False
+        return True
+
+    def _answers(self, lists: _Lists, message: Message) -> list[Message]:
+        match message:
+            case Load():
+                return self._load(lists, message.replace)
+            case Remove():
+                return self._remove(message.subject)
+            case Search():
+                return [self._search(message, lists.subjects)]
+            case Enrol():
+                return self._enrol(message, lists)
+            case _:
+                raise DriverError(Fault.PROTOCOL, type(message).__name__)
+
+    def _load(self, lists: _Lists, anew: bool) -> list[Message]:
+        opened: dict[str, list[Reference]] = {modality: [] for modality in self._comparators}
+        spoiled: list[Message] = []
+        keys = {subject: self._key(wrapped) for subject, wrapped in lists.keys.items()}
+        for template in lists.templates:
+            try:
+                data = unseal(keys.get(template.subject) or b"", self._start.store, template)
+                opened[template.modality].append(Reference(template.subject, template.reference, data))
+            except (SealError, KeyError, ValueError):
+                spoiled.append(Spoiled(template.reference))
+        for modality, references in opened.items():
+            self._hand_over(modality, references, anew)
+        return [*spoiled, self._loaded()]
+
+    def _key(self, wrapped: WrappedKey) -> bytes | None:
+        """Return the person's key; None if it does not open: then none of the person's templates does."""
+        try:
+            return unwrap(self._host_key, self._start.store, wrapped)
+        except SealError:
+            return None
+
+    def _hand_over(self, modality: str, references: Sequence[Reference], anew: bool) -> None:
+        comparator, counts = self._comparators[modality], self._subjects[modality]
+        if anew:
+            comparator.load(references)
+            counts.clear()
+        elif references:
+            comparator.add(references)
+        for reference in references:
+            counts[reference.subject] = counts.get(reference.subject, 0) + 1
+
+    def _loaded(self) -> Loaded:
+        return Loaded(
+            {modality: sum(counts.values()) for modality, counts in self._subjects.items()},
+            {modality: float(comparator.fmr) for modality, comparator in self._comparators.items()},
+        )
+
+    def _remove(self, subject: str) -> list[Message]:
+        for modality, comparator in self._comparators.items():
+            comparator.remove(subject)
+            self._subjects[modality].pop(subject, None)
+        return [self._loaded()]
+
+    def _search(self, message: Search, scope: Sequence[str]) -> Answer:
+        found = self._comparator(message.modality).search(message.probe, scope)
+        if found.best is None or found.replayed:
+            return Answer(replayed=found.replayed)
+        best = found.best
+        if best.subject not in scope or not math.isfinite(best.score) or not math.isfinite(found.margin):
+            raise DriverError(Fault.PROTOCOL, "the comparator answered what was not asked")
+        return Answer(best.subject, best.reference, float(best.score), float(found.margin))
+
+    def _enrol(self, message: Enrol, lists: _Lists) -> list[Message]:
+        try:
+            made = self._comparator(message.modality).enrol(lists.probes)
+        except ValueError as error:
+            if error.args[:1] and error.args[0] in set(Hint):
+                return [Refused(str(error.args[0]))]
+            raise  # a bug of the comparator's: the child ends with it
+        wrapped = lists.keys.get(message.subject)
+        key = self._key(wrapped) if wrapped else new_key()
+        if key is None:
+            raise DriverError(Fault.PROTOCOL, "the person's key does not open")
+        own = wrapped or wrap(self._host_key, self._start.store, message.subject, key)
+        return [own, *(self._sealed(key, message, data) for data in made), Ended()]
+
+    def _sealed(self, key: bytes, message: Enrol, data: bytes) -> SealedTemplate:
+        name = f"tpl_{os.urandom(16).hex()}"
+        slot = SealedTemplate(name, 1, message.subject, message.modality, message.finger, b"")
+        return seal(key, self._start.store, slot, data)
+
+    def _comparator(self, modality: str) -> Comparator:
+        comparator = self._comparators.get(modality)
+        if comparator is None:
+            raise DriverError(Fault.NOT_PERMITTED, f"no comparator for {modality!r}")
+        return comparator

@@ -1,0 +1,175 @@
+"""The event loop of a child: opens what it serves, carries out operations, sends a beat, ends at the first trouble."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import socket
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from authd.core.model import Fault
+from authd.driver import Capture, DriverError, Event, NoMatch, Probe, Reader, ReaderFactory, Watch
+from authd.service.host.channel import Channel
+from authd.service.host.frames import (
+    TO_READER,
+    TO_VERIFIER,
+    Beat,
+    Cancel,
+    Close,
+    Closed,
+    Ended,
+    Failed,
+    Frame,
+    FrameError,
+    Opened,
+    Start,
+)
+
+BEAT_SECONDS = 0.2
+CORE_SILENT_BEATS = 50
+"""Beats of its own after which a child that hears nothing from core releases its device."""
+CANCEL_SECONDS = 0.5
+MAX_QUEUED = 1_000
+
+
+class Server(Protocol):
+    """What a child serves: a reader, or the gallery."""
+
+    async def open(self) -> None:
+        """Be ready for frames, or raise `DriverError`."""
+        ...
+
+    async def serve(self, frame: Frame) -> None:
+        """Take one frame; the next waits for it."""
+        ...
+
+    async def close(self) -> None:
+        """Release everything."""
+        ...
+
+
+def run(role: str, sock: socket.socket, start: Start, host_key: bytes) -> int:
+    """Serve until the channel closes; 0 if that was in order."""
+    return asyncio.run(_Child(role, start, host_key).live(sock))
+
+
+class _Child:
+    def __init__(self, role: str, start: Start, host_key: bytes) -> None:
+        self._role, self._start, self._key = role, start, host_key
+        self._inbox: asyncio.Queue[Frame] = asyncio.Queue(MAX_QUEUED)
+        self._silent = 0
+        table = TO_VERIFIER if role == "verifier" else TO_READER
+        self._channel = Channel(table, self._take, lambda _error: os._exit(0))  # core is gone, or speaks nonsense
+
+    async def live(self, sock: socket.socket) -> int:
+        sock.setblocking(False)
+        await asyncio.get_running_loop().create_connection(lambda: self._channel, sock=sock)
+        trouble: DriverError | None = None
+        try:
+            async with asyncio.TaskGroup() as group:
+                server = self._server(group)
+                await server.open()
+                self._channel.send(Frame(0, Opened()))
+                beats = group.create_task(self._beat())
+                await self._serve(server)
+                beats.cancel()
+        except* DriverError as errors:
+            trouble = _first(errors)
+        self._channel.send(Frame(0, Closed() if trouble is None else Failed(trouble.fault, trouble.detail[:500])))
+        await self._channel.drained()
+        return 0 if trouble is None else 1
+
+    def _server(self, group: asyncio.TaskGroup) -> Server:
+        if self._role == "verifier":
+            from authd.service.host.gallery import Gallery  # and with it cryptography, which a reader has no use for
+
+            return Gallery(self._start, self._key, self._channel)
+        factory: ReaderFactory = importlib.import_module(self._start.target).READER
+        return ReaderServer(factory(self._start.settings), self._channel, group)
+
+    async def _serve(self, server: Server) -> None:
+        while True:
+            frame = await self._inbox.get()
+            if isinstance(frame.message, Close):
+                await server.close()
+                return
+            await server.serve(frame)
+
+    async def _beat(self) -> None:
+        while self._silent < CORE_SILENT_BEATS:
+            self._channel.send(Frame(0, Beat()))
+            self._silent += 1
+            await asyncio.sleep(BEAT_SECONDS)
+        os._exit(3)
+
+    def _take(self, frame: Frame) -> None:
+        self._silent = 0
+        if isinstance(frame.message, Beat):
+            return
+        try:
+            self._inbox.put_nowait(frame)
+        except asyncio.QueueFull:
+            raise FrameError("too many operations") from None
+
+
+def _first(errors: BaseExceptionGroup[DriverError]) -> DriverError:
+    first = errors.exceptions[0]
+    return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+class ReaderServer:
+    """Runs the operations of one driver: the newest replaces the one in flight."""
+
+    def __init__(self, reader: Reader, channel: Channel, group: asyncio.TaskGroup) -> None:
+        self._reader, self._channel, self._group = reader, channel, group
+        self._current: asyncio.Task[None] | None = None
+
+    async def open(self) -> None:
+        """Claim the device."""
+        await self._reader.open()
+
+    async def serve(self, frame: Frame) -> None:
+        """Start the operation that the frame asks for, once the one in flight has ended."""
+        await self._stop()
+        if isinstance(frame.message, Capture | Watch):
+            self._current = self._group.create_task(self._carry_out(frame.op, frame.message))
+        elif not isinstance(frame.message, Cancel):
+            raise DriverError(Fault.PROTOCOL, type(frame.message).__name__)
+
+    async def close(self) -> None:
+        """Cancel and release."""
+        await self._stop()
+        await self._reader.close()
+
+    async def _carry_out(self, op: int, what: Capture | Watch) -> None:
+        events = self._reader.run(what, _no_prompt)
+        try:
+            async for event in events:
+                self._channel.send(Frame(op, event))
+                if isinstance(event, Probe | NoMatch):
+                    break
+        finally:
+            await _close(events)
+        self._channel.send(Frame(op, Ended()))
+
+    async def _stop(self) -> None:
+        task, self._current = self._current, None
+        if task is None:
+            return
+        task.cancel()
+        done, _ = await asyncio.wait({task}, timeout=CANCEL_SECONDS)
+        if not done:
+            raise DriverError(Fault.TIMEOUT, "the driver does not cancel within 500 ms")
+
+
+async def _close(events: AsyncIterator[Event]) -> None:
+    """Close the driver's iterator, whether it is a generator or an object of its own."""
+    close = getattr(events, "aclose", None)
+    if close is not None:
+        await close()
+
+
+async def _no_prompt(prompt: str) -> str:
+    raise DriverError(Fault.NOT_PERMITTED, f"no prompt for {prompt[:80]!r}")
