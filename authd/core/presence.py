@@ -57,14 +57,15 @@ def sensed(watch: Watch, present: bool, now: Instant, *, fading: bool) -> Watch:
 
 def due(watch: Watch, limits: Limits, shift_began: Instant) -> Due:
     """The first of the limits that this session will meet if nothing more happens."""
-    best = Due(*_faded(watch.active_at, limits.idle, limits.fade), EndReason.IDLE)
-    if watch.absent_since is not None and limits.absence is not None:
-        absence = Due(*_faded(watch.absent_since, limits.absence, limits.fade), EndReason.ABSENCE)
-        best = min(best, absence, key=lambda candidate: candidate.ends_at)
-    expiry = Due(*_faded(shift_began, limits.overall, limits.fade), EndReason.EXPIRED)
-    return min(best, expiry, key=lambda candidate: candidate.ends_at)
+    since, limit, reason = watch.active_at, limits.idle, EndReason.IDLE
+    away = watch.absent_since
+    if away is not None and limits.absence is not None and away + limits.absence < since + limit:
+        since, limit, reason = away, limits.absence, EndReason.ABSENCE
+    if shift_began + limits.overall < since + limit:
+        since, limit, reason = shift_began, limits.overall, EndReason.EXPIRED
+    return Due(fades_at(since, limit, limits.fade), Instant(since + limit), reason)
 
 
-def _faded(since: Instant, limit: int, fade: int) -> tuple[Instant, Instant]:
+def fades_at(since: Instant, limit: int, fade: int) -> Instant:
     """The fade is the last part of the limit, never more than half of it, so that the lock itself is never late."""
-    return Instant(since + limit - min(fade, limit // 2)), Instant(since + limit)
+    return Instant(since + limit - min(fade, limit // 2))

@@ -16,7 +16,7 @@ from authd.core.model import EndReason, Instant, Kind, Message, SeatState, Sessi
 from authd.core.seat.effects import Effect, Show, StepUpDone, Write
 from authd.core.seat.events import Event
 from authd.core.seat.session import NOTHING, Outcome, ended_home, entry_of, join, rearm, void
-from authd.core.seat.state import LEDGER_GRACE, VERDICT_WITHIN, S, Seat, face_of, home, resting, stale_at
+from authd.core.seat.state import LEDGER_GRACE, VERDICT_WITHIN, S, Seat, face_of, home, looks, resting, stale_at
 from authd.core.seat.table import HOME, TRANSITIONS, Rule
 
 
@@ -26,8 +26,7 @@ def step(seat: Seat, event: Event, now: Instant) -> Outcome:
     for rule in TRANSITIONS[settled.state].get(type(event), ()):
         if rule.when(settled, event, now):
             after, more = rule.do(settled, event, now)
-            settled = replace(after, state=_target(rule, after))
-            effects = effects + more
+            settled, effects = _moved(after, _target(rule, after)), effects + more
             break
     return settled, effects + _shown(seat, settled, now)
 
@@ -78,8 +77,12 @@ def _unverified(seat: Seat) -> SeatState:
 
 
 def _shown(before: Seat, seat: Seat, now: Instant) -> tuple[Effect, ...]:
-    face = face_of(seat, now)
-    return NOTHING if replace(face_of(before, now), at=now) == face else (Show(face),)
+    same = before is seat or looks(before) == looks(seat)
+    return NOTHING if same else (Show(face_of(seat, now)),)
+
+
+def _moved(seat: Seat, state: SeatState) -> Seat:
+    return seat if seat.state is state else replace(seat, state=state)
 
 
 def _target(rule: Rule, seat: Seat) -> SeatState:

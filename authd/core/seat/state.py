@@ -104,9 +104,6 @@ def action_for(seat: Seat, subject: SubjectId) -> Action:
 
 def face_of(seat: Seat, now: Instant) -> Face:
     """What the screen shows of this state."""
-    until = seat.message_until if seat.message is Message.WAIT else None
-    if seat.owner is not None and seat.state is S.FADING:
-        until = presence.due(seat.watch, seat.owner.limits, seat.owner.shift_began).ends_at
     return Face(
         seat=seat.id,
         epoch=seat.epoch,
@@ -116,9 +113,21 @@ def face_of(seat: Seat, now: Instant) -> Face:
         subject=seat.owner.subject if seat.owner else None,
         session=seat.owner.id if seat.owner else None,
         hint=seat.hint,
-        until=until,
+        until=_until(seat),
         reader=bool(seat.readers),
     )
+
+
+def looks(seat: Seat) -> tuple[object, ...]:
+    """All that `face_of` reads, cheap to compare: seats that look the same show the same face."""
+    owner = seat.owner.id if seat.owner is not None else None
+    return seat.epoch, seat.state, seat.message, owner, seat.hint, _until(seat), bool(seat.readers)
+
+
+def _until(seat: Seat) -> Instant | None:
+    if seat.owner is not None and seat.state is S.FADING:
+        return presence.due(seat.watch, seat.owner.limits, seat.owner.shift_began).ends_at
+    return seat.message_until if seat.message is Message.WAIT else None
 
 
 def resting(seat: Seat) -> Message:
