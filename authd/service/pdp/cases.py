@@ -113,6 +113,8 @@ def _decides(outcome: Outcome) -> str:
 
 def _silent(rule: Rule, outcome: Outcome) -> bool:
     """Whether the case shows the rule letting things be: a forbid an allow, a permit a deny by no rule."""
+    if rule not in outcome.bundle.rules:
+        return False  # a base case says nothing of a site's rule
     actions = rule.parsed.actions
     if rule.parsed.conditional and actions is not None and outcome.case.action not in actions:
         return False

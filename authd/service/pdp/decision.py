@@ -66,8 +66,8 @@ class Pdp:
             if place is None or None in pieces:
                 return Decision(permitted=False, rules=(MISSING,), bundle=bundle.hash)
             known = cedar.entities([piece for piece in pieces if piece is not None], place.entities)
-            question = _question(request, _context(bundle.settings, place.attrs, request, self._wall()))
-            return _decision(bundle, cedar.ask(question, bundle.policies, known), _limits(bundle.settings, place.attrs))
+            asked = question(bundle.settings, place.attrs, request, self._wall())
+            return _decision(bundle, cedar.ask(asked, bundle.policies, known), _limits(bundle.settings, place.attrs))
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # a panic of Cedar's is no Exception
@@ -135,13 +135,14 @@ def thousandths(margin: float) -> int:
     return math.floor(round(max(-_MARGIN_CAP, min(_MARGIN_CAP, margin * 1_000)), 6))
 
 
-def _question(request: Request, context: Mapping[str, object]) -> Mapping[str, object]:
+def question(settings: Settings, seat: SeatAttrs, request: Request, time: LocalTime) -> Mapping[str, object]:
+    """Put the request into Cedar's form: principal, action, resource, and the context as JSON text."""
     step_up = request.action is Action.STEP_UP
     return {
         "principal": {"type": "Subject", "id": request.subject},
         "action": {"type": "Action", "id": request.action},
         "resource": {"type": "System", "id": _system(request)} if step_up else {"type": "Seat", "id": request.seat},
-        "context": json.dumps(context),
+        "context": json.dumps(_context(settings, seat, request, time)),
     }
 
 
