@@ -42,6 +42,7 @@ from authd.core.seat import Arm, Armed, Captured, Effect, Event, ReaderUp, Recor
 
 AOKI, BABA = SubjectId("aoki"), SubjectId("baba")
 VEIN, SECOND_VEIN = ReaderId("vein-1"), ReaderId("vein-2")
+NO_NONCE = Nonce("")
 START = Instant(1_000 * SECOND)
 LIMITS = Limits(idle=60 * SECOND, absence=10 * SECOND, fade=5 * SECOND, overall=3_600 * SECOND)
 PERMIT = Decision(permitted=True, rules=("open",), bundle="b1", limits=LIMITS)
@@ -138,7 +139,7 @@ def _line(*words: str | None) -> str:
 # What happens, in the words of a counter.
 
 
-def candidate(subject: SubjectId, nonce: Nonce = Nonce("")) -> Candidate:
+def candidate(subject: SubjectId, nonce: Nonce = NO_NONCE) -> Candidate:
     evidence = Evidence(VEIN, Factor.VEIN, Grade.MATCHED, nonce, Instant(0), f"tpl_{subject}@1")
     return Candidate(subject, evidence)
 

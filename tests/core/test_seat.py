@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from authd.core.model import SeatState
-from authd.core.seat import Activity, FingerDown
+from authd.core.seat import Activity, FingerDown, Pressed
 from tests.core.playbook import (
     AOKI,
     Playbook,
     capture,
     in_state,
+    leap,
     opened,
     pass_time,
     recorded,
@@ -36,11 +37,15 @@ def test_a_touch_opens_a_session_once_the_ledger_has_it() -> None:
         << "end elsewhere aoki"
         << "begin shift aoki"
         << "write session.started aoki"
-        << "arm n2"
         << "show active start aoki"
+        << "arm n2"
     )
     assert in_state(book, S.ACTIVE)
 
 
 def test_what_changes_nothing_to_see_shows_nothing() -> None:
     assert opened() >> Activity() >> Activity() >> pass_time(1)
+
+
+def test_arming_comes_last_so_that_no_older_picture_is_painted_over_its_own() -> None:
+    assert opened() >> leap(61) >> Pressed() << "write session.ended aoki idle" << "show locked locked" << "arm n3"

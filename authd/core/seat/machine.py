@@ -13,7 +13,7 @@ from dataclasses import replace
 
 from authd.core import presence
 from authd.core.model import EndReason, Instant, Kind, Message, SeatState, Session
-from authd.core.seat.effects import Effect, Show, StepUpDone, Write
+from authd.core.seat.effects import Arm, Effect, Show, StepUpDone, Write
 from authd.core.seat.events import Event
 from authd.core.seat.session import NOTHING, Outcome, ended_home, entry_of, join, rearm, void
 from authd.core.seat.state import LEDGER_GRACE, VERDICT_WITHIN, S, Seat, face_of, home, looks, resting, stale_at
@@ -28,7 +28,7 @@ def step(seat: Seat, event: Event, now: Instant) -> Outcome:
             after, more = rule.do(settled, event, now)
             settled, effects = _moved(after, _target(rule, after)), effects + more
             break
-    return settled, effects + _shown(seat, settled, now)
+    return settled, _arm_last(effects + _shown(seat, settled, now))
 
 
 # Time.
@@ -79,6 +79,13 @@ def _unverified(seat: Seat) -> SeatState:
 def _shown(before: Seat, seat: Seat, now: Instant) -> tuple[Effect, ...]:
     same = before is seat or looks(before) == looks(seat)
     return NOTHING if same else (Show(face_of(seat, now)),)
+
+
+def _arm_last(effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
+    """Arm once, after the picture: `Armed` is a step of its own, and what it shows must not be painted over."""
+    if not any(isinstance(effect, Arm) for effect in effects):
+        return effects
+    return (*(effect for effect in effects if not isinstance(effect, Arm)), Arm())
 
 
 def _moved(seat: Seat, state: SeatState) -> Seat:
