@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from authd.core.model import SeatState
-from authd.core.seat import Activity, FingerDown, Pressed
+import pytest
+
+from authd.core import seat as machine
+from authd.core.model import SECOND, Instant, Miss, SeatState
+from authd.core.seat import Activity, FingerDown, LedgerHealth, Pressed, StepUpAsked, Tick
 from tests.core.playbook import (
     AOKI,
+    START,
     Playbook,
     capture,
     in_state,
     leap,
     opened,
     pass_time,
+    quietly,
     recorded,
+    touch,
     verdict,
 )
 
@@ -49,3 +55,31 @@ def test_what_changes_nothing_to_see_shows_nothing() -> None:
 
 def test_arming_comes_last_so_that_no_older_picture_is_painted_over_its_own() -> None:
     assert opened() >> leap(61) >> Pressed() << "write session.ended aoki idle" << "show locked locked" << "arm n3"
+
+
+# Deadlines.
+
+
+@pytest.mark.parametrize(
+    "book",
+    [
+        Playbook() >> quietly(capture()),
+        Playbook() >> quietly(touch(AOKI)),
+        Playbook() >> quietly(touch(Miss.NOBODY)),
+        opened(),
+        opened() >> quietly(StepUpAsked("u1", "resident/print", Instant(START + 30 * SECOND))),
+        opened() >> quietly(pass_time(56)),
+        opened() >> quietly(LedgerHealth(healthy=False)),
+    ],
+    ids=["captured", "asked of the ledger", "missed", "open", "step-up", "fading", "ledger lost"],
+)
+def test_the_tick_at_a_deadline_moves_it(book: Playbook) -> None:
+    """Else the timer would spin on it."""
+    for _ in range(6):
+        due = machine.deadline(book.seat)
+        if due is None:
+            return
+        book.now = due
+        book.feed(Tick())
+        after = machine.deadline(book.seat)
+        assert after is None or after > due

@@ -88,7 +88,7 @@ def keeps(seat: Seat, event: Event, now: Instant) -> bool:
 
 def pending_fresh(seat: Seat, event: Event, now: Instant) -> bool:
     assert isinstance(event, Recorded)
-    return seat.pending is not None and seat.pending.id == event.id and now <= stale_at(seat.pending)
+    return seat.pending is not None and seat.pending.id == event.id and now < stale_at(seat.pending)
 
 
 def pending_same(seat: Seat, event: Event, now: Instant) -> bool:

@@ -39,11 +39,11 @@ def _settle(seat: Seat, now: Instant) -> Outcome:
     effects: tuple[Effect, ...] = ()
     if seat.owner is not None:
         seat, effects = _settle_owner(seat, seat.owner, now)
-    if seat.pending is not None and now > stale_at(seat.pending):
+    if seat.pending is not None and now >= stale_at(seat.pending):
         seat, effects = join(void(seat, "stale", now), effects)
         seat = replace(seat, state=home(seat))
     waiting = seat.verification
-    if waiting is not None and waiting.captured_at is not None and now > waiting.captured_at + VERDICT_WITHIN:
+    if waiting is not None and waiting.captured_at is not None and now >= waiting.captured_at + VERDICT_WITHIN:
         seat, effects = join(rearm(replace(seat, state=_unverified(seat))), effects)
     if seat.message_until is not None and now >= seat.message_until:
         seat = replace(seat, message=resting(seat), message_until=None, hint=None, misses=0)

@@ -145,5 +145,5 @@ def home(seat: Seat) -> SeatState:
 
 
 def stale_at(session: Session) -> Instant:
-    """After this a grant comes too late: the touch is not fresh any more."""
+    """From here a grant comes too late: the touch is not fresh any more."""
     return Instant(session.evidence.captured_at + session.limits.freshness)
