@@ -73,6 +73,9 @@ class House:
         assert answer.status == 303
         return answer.headers["location"]
 
+    async def send(self, path: str, body: bytes) -> Answer:
+        return await self.browser.post(path, body, {"origin": "http://127.0.0.1"})
+
 
 @pytest_asyncio.fixture
 async def house() -> AsyncIterator[House]:
@@ -118,7 +121,7 @@ async def test_search_by_name_kana_and_number(house: House) -> None:
     path = await house.arrive(person("counter-1", "a"))
     wanted = RESIDENTS[7]
     for words in (wanted.name, wanted.kana, wanted.name.split()[0], wanted.number):
-        answer = await house.browser.post(path, f"words={quote(words)}".encode())
+        answer = await house.send(path, f"words={quote(words)}".encode())
         assert wanted.number in answer.text
 
 
@@ -206,6 +209,12 @@ async def test_another_host_name_is_refused(house: House) -> None:
     assert answer.status == 421
 
 
+async def test_another_sites_form_is_refused(house: House) -> None:
+    path = await house.arrive(person("counter-1", "a"))
+    assert (await house.browser.post(path, b"words=a", {"origin": "http://evil.example"})).status == 403
+    assert (await house.browser.post(path, b"words=a")).status == 403
+
+
 async def test_an_open_page_is_told_the_moment_the_visit_ends(house: House) -> None:
     path = await house.arrive(person("counter-1", "a"))
     async with asyncio.TaskGroup() as group:
@@ -220,13 +229,13 @@ async def test_an_open_page_is_told_the_moment_the_visit_ends(house: House) -> N
 async def test_names_are_escaped(house: House) -> None:
     path = await house.arrive(person("counter-1", "<script>alert(1)</script>"))
     assert "<script>alert" not in (await house.browser.get(path)).text
-    answer = await house.browser.post(path, b"words=%22%3E%3Cscript%3Ealert(1)")
+    answer = await house.send(path, b"words=%22%3E%3Cscript%3Ealert(1)")
     assert "<script>alert" not in answer.text
 
 
 async def test_a_flood_of_words_is_refused(house: House) -> None:
     path = await house.arrive(person("counter-1", "a"))
-    assert (await house.browser.post(path, b"words=" + b"x" * 10_000)).status == 413
+    assert (await house.send(path, b"words=" + b"x" * 10_000)).status == 413
 
 
 async def test_visits_are_bounded(house: House) -> None:

@@ -18,8 +18,8 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response, Stream
 from starlette.routing import Route
 
 from authd.client import ClientError, Person
+from authd_simulators.guard import Guard
 from authd_simulators.people import SECTIONS
-from authd_simulators.resident.guard import Guard
 from authd_simulators.resident.html import Html, join, page
 from authd_simulators.resident.records import Resident, by_number, in_era, search
 from authd_simulators.resident.visits import Door, TooManyVisits, Visit, Visits
@@ -60,7 +60,8 @@ def make_app(
     report_view: ReportView = log_view,
 ) -> Guard:
     """Return the ASGI application; `door` makes the client of authd, opened for the application's life."""
-    return Guard(_App(settings, door, report_view).routes(), settings.hosts, settings.ancestors)
+    policy = {"frame-ancestors": " ".join(settings.ancestors)} if settings.ancestors else {}
+    return Guard(_App(settings, door, report_view).routes(), settings.hosts, policy)
 
 
 class _App:
