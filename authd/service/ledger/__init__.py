@@ -1,0 +1,34 @@
+"""The append-only ledger of one host: durable before any grant, signed, and readable without a daemon.
+
+`Ledger` is for the daemon; `Reader`, `presence` and `verify` are plain functions over the files.
+"""
+
+from authd.service.ledger.head import KeySigner, checker, open_checkpoint
+from authd.service.ledger.ledger import Ledger, Standing
+from authd.service.ledger.presence import Stay, presence
+from authd.service.ledger.query import Anchor, Reader
+from authd.service.ledger.record import Recorded
+from authd.service.ledger.segment import FORMAT
+from authd.service.ledger.trouble import LedgerDamaged, LedgerFormat, Trouble
+from authd.service.ledger.verify import Finding, Flaw, Verdict, verify
+
+__all__ = [
+    "FORMAT",
+    "Anchor",
+    "Finding",
+    "Flaw",
+    "KeySigner",
+    "Ledger",
+    "LedgerDamaged",
+    "LedgerFormat",
+    "Reader",
+    "Recorded",
+    "Standing",
+    "Stay",
+    "Trouble",
+    "Verdict",
+    "checker",
+    "open_checkpoint",
+    "presence",
+    "verify",
+]

@@ -1,0 +1,247 @@
+"""The segment that is being written: rows in, durable rows out. Synchronous, used by one thread."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Sequence
+from contextlib import nullcontext
+from pathlib import Path
+
+import apsw
+
+from authd.core.model import Entry, Instant, Kind, Value
+from authd.core.tlog import Signer
+from authd.service.ledger.head import Head, publish, sign_head
+from authd.service.ledger.inbox import CAPACITY
+from authd.service.ledger.migrate import migrate
+from authd.service.ledger.record import Recorded, encode, places
+from authd.service.ledger.segment import (
+    Connect,
+    check_schema,
+    create,
+    month_in,
+    month_of,
+    put_checkpoint,
+    segment_number,
+    segments,
+)
+from authd.service.ledger.survey import Survey, rows_after, survey
+from authd.service.ledger.trouble import LedgerFormat
+from authd.service.sqlite import Database
+
+MILESTONE = 1_024
+"""Rows between signed checkpoints that are kept for ever; those in between make room for the next."""
+PLACE_BATCH = 8_192
+"""Rows whose places may wait, so that the narrow index is written in sorted runs."""
+GAP_MARGIN = 10 * (MILESTONE + CAPACITY)
+"""Numbers passed over after a loss, above any that a lost unsigned row can have had."""
+_CHUNKS = (128, 64, 32, 16, 8, 4, 2, 1)
+_INSERT = {size: f"INSERT INTO entry VALUES {','.join(['(?,?)'] * size)}" for size in _CHUNKS}  # noqa: S608 (constants)
+"""One statement for many rows: the interpreter's lock is given up once for all of them, not once a row."""
+
+Pending = tuple[Entry, int]
+"""An entry, and its wall-clock time in ms."""
+
+
+class LedgerFile:
+    """The last segment of one folder, open for writing; `head` is what is durable."""
+
+    def __init__(self, folder: Path, signer: Signer, boot: str, connect: Connect) -> None:
+        self.folder = folder
+        self.head = Head.new()
+        self.signed = 0
+        """Tree size of the newest signed checkpoint."""
+        self._signer, self._boot, self._connect = signer, boot, connect
+        self.note = ""
+        """The newest signed checkpoint."""
+        self._unpublished = False
+        self._first = 0
+        self._unplaced: list[tuple[int, int, int]] = []
+        self._db: Database | None = None
+        self._path = folder
+        self._lock = -1
+
+    @property
+    def db(self) -> Database:
+        """The open segment. Raises apsw.ConnectionClosedError while there is none."""
+        if self._db is None:
+            raise apsw.ConnectionClosedError("the ledger is closed")
+        return self._db
+
+    def open(self, now: Instant, wall_ms: int) -> None:
+        """Look, then open for writing; a loss becomes a `ledger.gap` row before anything else. Raises `LedgerDown`."""
+        self._hold()
+        found = survey(self.folder, self._signer, self._connect)
+        self.head, self.signed = found.head, found.signed
+        if found.last is None:
+            self._begin(1, month_of(wall_ms))
+        else:
+            self._attach(found.last)
+        if found.lost or found.unvouched:
+            self._gap(found, now, wall_ms)
+
+    def reopen(self) -> list[Recorded]:
+        """Open the last segment anew after a failure, and return its rows behind `head`: their fate was unknown."""
+        self._detach()
+        self._attach(segments(self.folder)[-1])
+        return self.beyond()
+
+    def beyond(self) -> list[Recorded]:
+        """Return the rows that are stored behind `head`."""
+        return list(rows_after(self.db, self.head.seq, self.folder))
+
+    def adopt(self, rows: Sequence[Recorded]) -> None:
+        """Go on behind rows that turned out to be durable."""
+        for row in rows:
+            self.head.take(row.seq, row.bytes, row.entry)
+
+    @property
+    def unsigned(self) -> int:
+        """Durable rows that no stored checkpoint covers yet."""
+        return self.head.tree.size - self.signed
+
+    def encode(self, pending: Sequence[Pending]) -> list[Recorded]:
+        """Give entries their numbers and bytes; nothing is stored."""
+        boot, first = self._boot, self.head.seq + 1
+        return [
+            Recorded(seq, wall, entry, encode(seq, wall, boot, entry), boot)
+            for seq, (entry, wall) in enumerate(pending, first)
+        ]
+
+    def commit(self, rows: Sequence[Recorded], *, sign: bool = False) -> None:
+        """Store rows, durably, in one transaction, with a signed checkpoint where one is due. All or nothing."""
+        head = self.head.copy()
+        for row in rows:
+            head.take(row.seq, row.bytes, row.entry)
+        sign = sign or head.tree.size - self.signed >= MILESTONE
+        note = sign_head(head, self._signer) if sign else ""
+        unplaced = [(of, row.wall_ms, row.seq) for row in rows for of in places(row.entry)]
+        place = sign and (not rows or len(self._unplaced) >= PLACE_BATCH)
+        with nullcontext() if not sign and len(rows) in _INSERT else self.db.transaction():
+            self._insert(rows)
+            if place:
+                self._place(head.seq, [*self._unplaced, *unplaced])
+            if sign:
+                self._sign(head, note)
+        self.head = head
+        self._unplaced = [] if place else self._unplaced
+        self._unplaced.extend(() if place else unplaced)
+        if sign:
+            self.signed, self.note, self._unpublished = head.tree.size, note, True
+
+    def publish(self) -> None:
+        """Put the newest signed checkpoint, whose rows are durable, into the file beside the segments."""
+        if self._unpublished:
+            publish(self.folder, self.note)
+            self._unpublished = False
+
+    def pulse(self) -> None:
+        """Make one meaningless change durable, to see whether the disk can."""
+        self.db.execute("UPDATE meta SET value = value + 1 WHERE name = 'pulse'")
+
+    @property
+    def settled(self) -> bool:
+        """Whether every row is signed and in the narrow index, and the checkpoint file is up to date."""
+        return not (self.unsigned or self._unplaced or self._unpublished)
+
+    def settle(self) -> None:
+        """Sign, index and publish what is not yet."""
+        if self.unsigned or self._unplaced:
+            self.commit([], sign=True)
+        self.publish()
+
+    @property
+    def month(self) -> str:
+        """The month the open segment is of."""
+        return month_in(self._path)
+
+    def roll(self, month: str) -> None:
+        """Go on in a new segment, of this month, unless the open one has no rows yet."""
+        if self._has_rows():
+            self.settle()
+            number = segment_number(self._path) + 1
+            self._detach()
+            self._begin(number, month)
+
+    def close(self) -> None:
+        """Sign what is not signed yet, and close."""
+        try:
+            if self._db is not None:
+                self.settle()
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close without a word; safe to call at any time."""
+        try:
+            self._detach()
+        finally:
+            if self._lock >= 0:
+                os.close(self._lock)
+                self._lock = -1
+
+    def _hold(self) -> None:
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise LedgerFormat(f"{self.folder} is held by another process") from error
+
+    def _begin(self, number: int, month: str, *, vouch: bool = True) -> None:
+        note = sign_head(self.head, self._signer)
+        if vouch:
+            publish(self.folder, note)
+        path = create(self.folder, number, month, self.head, note, self._connect)
+        self.signed, self.note = self.head.tree.size, note
+        self._attach(path)
+
+    def _attach(self, path: Path) -> None:
+        db = self._db = self._connect(path, False)
+        self._path = path
+        self.note = str(db.value("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1"))
+        migrate(db, check_schema(db, path))
+        self._first = int(db.value("SELECT min(size) FROM checkpoint"))
+        placed = int(db.value("SELECT value FROM meta WHERE name = 'placed'"))
+        rows = rows_after(db, placed, self.folder)
+        self._unplaced = [(of, row.wall_ms, row.seq) for row in rows for of in places(row.entry)]
+
+    def _detach(self) -> None:
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
+
+    def _gap(self, found: Survey, now: Instant, wall_ms: int) -> None:
+        """Until the gap's row is durable the checkpoint file stays, so that a crash on the way forgets nothing."""
+        size, last = self.head.tree.size, self.head.seq
+        data: dict[str, Value] = {"lost": found.lost, "size": size, "last": last, "vouched": found.vouched}
+        self.commit([], sign=True)
+        number = segment_number(self._path) + 1
+        self._detach()
+        self.head.seq += found.lost + GAP_MARGIN
+        self._begin(number, month_of(wall_ms), vouch=False)
+        self.commit(self.encode([(Entry(Kind.LEDGER_GAP, at=now, data=data), wall_ms)]), sign=True)
+        self.publish()
+
+    def _has_rows(self) -> bool:
+        return self.db.value("SELECT 1 FROM entry LIMIT 1") is not None
+
+    def _insert(self, rows: Sequence[Recorded]) -> None:
+        start = 0
+        for size in _CHUNKS:
+            while len(rows) - start >= size:
+                chunk = rows[start : start + size]
+                self.db.execute(_INSERT[size], [value for row in chunk for value in (row.seq, row.bytes)])
+                start += size
+
+    def _place(self, seq: int, unplaced: list[tuple[int, int, int]]) -> None:
+        unplaced.sort()
+        self.db.executemany("INSERT OR IGNORE INTO place VALUES(?, ?, ?)", unplaced)
+        self.db.execute("UPDATE meta SET value = ? WHERE name = 'placed'", (seq,))
+
+    def _sign(self, head: Head, note: str) -> None:
+        size = head.tree.size
+        if self._first < self.signed < size and self.signed // MILESTONE == size // MILESTONE:
+            self.db.execute("DELETE FROM checkpoint WHERE size = ?", (self.signed,))
+        put_checkpoint(self.db, head, note)

@@ -1,0 +1,89 @@
+"""Who sat at a seat: sessions put together from their rows, each with its evidence and how much that is worth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from authd.core.model import EndReason, Grade, Instant, Kind, SeatId, SessionId, SubjectId, Value
+from authd.service.ledger.query import ALWAYS, Reader
+from authd.service.ledger.record import Recorded
+
+LONGEST_MS = 13 * 3_600_000
+"""No session lasts longer (12 h, NIST SP 800-63B-4 AAL3), with an hour for clocks that were set."""
+CLOCK_TOLERANCE_MS = 5_000
+"""Wall clock and boot clock may drift apart by this much in one session before an answer says so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One person at one seat. Times are wall-clock ms; `seconds` is counted on CLOCK_BOOTTIME, which nobody can set."""
+
+    seat: SeatId
+    subject: SubjectId
+    session: SessionId
+    grade: Grade | None
+    """How strong the evidence is; the weakest of its rows that carry one."""
+    since_ms: int
+    until_ms: int | None
+    """None: no end is recorded (yet). With reason `crash`: no later than this."""
+    reason: EndReason | None
+    seconds: float | None
+    """None where start and end lie in two boots."""
+    clock_moved: bool
+    """The wall clock was set meanwhile: the times are not to be trusted, `seconds` is."""
+    first: int
+    """Number of the row that began it."""
+    last: int | None
+    evidence: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    """`data` of the row that began it: reader, factor, reference, score."""
+    steps: tuple[Recorded, ...] = ()
+    """What happened in between: fading, kept, stepped up."""
+
+
+def presence(reader: Reader, seat: str, since_ms: int, until_ms: int) -> list[Stay]:
+    """Return every stay that touches the interval, in the ledger's order. A seat without any: nobody was there."""
+    rows = reader.find(f"seat:{seat}", since_ms - LONGEST_MS, until_ms + LONGEST_MS)
+    by_session: dict[SessionId, list[Recorded]] = {}
+    for row in rows:
+        if row.entry.kind.startswith("session.") and row.entry.session is not None:
+            by_session.setdefault(row.entry.session, []).append(row)
+    stays = [stay for rows in by_session.values() if (stay := _stay(reader, rows)) is not None]
+    return [stay for stay in stays if stay.since_ms <= until_ms and (stay.until_ms or ALWAYS[1]) >= since_ms]
+
+
+def _stay(reader: Reader, rows: list[Recorded]) -> Stay | None:
+    """Put one session together; its end may lie far off, after a crash over a weekend or a clock that was set."""
+    start = rows[0]
+    if start.entry.kind is not Kind.SESSION_STARTED or start.entry.seat is None or start.entry.subject is None:
+        return None
+    if rows[-1].entry.kind is not Kind.SESSION_ENDED:
+        found = reader.find(f"seat:{start.entry.seat}")
+        rows = [row for row in found if row.entry.session == start.entry.session and row.seq >= start.seq]
+    end = rows[-1] if rows[-1].entry.kind is Kind.SESSION_ENDED else None
+    seconds = _seconds(start, end)
+    return Stay(
+        seat=start.entry.seat,
+        subject=start.entry.subject,
+        session=start.entry.session or SessionId(""),
+        grade=max((row.entry.grade for row in rows if row.entry.grade), default=None),
+        since_ms=start.wall_ms,
+        until_ms=None if end is None else end.wall_ms,
+        reason=None if end is None else end.entry.reason,
+        seconds=seconds,
+        clock_moved=seconds is not None and end is not None and _moved(start, end, seconds),
+        first=start.seq,
+        last=None if end is None else end.seq,
+        evidence=start.entry.data,
+        steps=tuple(rows[1:-1] if end else rows[1:]),
+    )
+
+
+def _seconds(start: Recorded, end: Recorded | None) -> float | None:
+    if end is None or start.boot != end.boot:
+        return None
+    return Instant(end.entry.at - start.entry.at) / 1e9
+
+
+def _moved(start: Recorded, end: Recorded, seconds: float) -> bool:
+    return abs(end.wall_ms - start.wall_ms - 1000 * seconds) > CLOCK_TOLERANCE_MS

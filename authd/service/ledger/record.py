@@ -1,0 +1,148 @@
+"""What stands in a ledger row: the exact bytes, how they are made from an `Entry`, and what a reader gets back.
+
+The bytes are JSON in a fixed order, so that a person with any tool can read them in twenty years; they are hashed as
+they are stored, so nothing is ever canonicalised. The number of the row and the wall-clock time are inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from hashlib import sha256
+
+import msgspec
+
+from authd.core.model import EndReason, Entry, Epoch, Grade, Instant, Kind, SeatId, SessionId, SubjectId, Value
+
+ROW_LIMIT = 65_536
+"""Largest row, bytes."""
+
+
+class Row(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The JSON object of one row. Its fields may grow, each with a default; none is ever renamed."""
+
+    seq: int
+    """Number of the row, from 1; ascending, and without a hole but where a `ledger.gap` row says so."""
+    wall: int
+    """Milliseconds since 1970 by the wall clock; for people, never for a deadline."""
+    boot: str
+    """Kernel's boot id, under which `at` was taken."""
+    at: int
+    """Nanoseconds of CLOCK_BOOTTIME."""
+    kind: Kind
+    seat: str | None = None
+    epoch: int = 0
+    subject: str | None = None
+    session: str | None = None
+    reason: EndReason | None = None
+    grade: Grade | None = None
+    data: Mapping[str, Value] = {}
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """An entry with its place in the ledger."""
+
+    seq: int
+    wall_ms: int
+    entry: Entry
+    bytes: bytes
+    """Exactly what is stored and hashed."""
+    boot: str = ""
+
+
+_encode = msgspec.json.Encoder(order="deterministic").encode
+_decode = msgspec.json.Decoder(Row).decode
+
+
+class BadRow(ValueError):
+    """The bytes of a row are not a row."""
+
+
+class Unstorable(ValueError):
+    """An entry that cannot become a row: too large, or with data that JSON does not know."""
+
+
+def encode(seq: int, wall_ms: int, boot: str, entry: Entry) -> bytes:
+    """Return the bytes to store and hash. Raises `Unstorable`."""
+    row = Row(
+        seq,
+        wall_ms,
+        boot,
+        entry.at,
+        entry.kind,
+        entry.seat,
+        entry.epoch,
+        entry.subject,
+        entry.session,
+        entry.reason,
+        entry.grade,
+        entry.data,
+    )
+    try:
+        raw = _encode(row)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
+        raise Unstorable(str(error)) from error
+    if len(raw) > ROW_LIMIT:
+        raise Unstorable(f"{len(raw)} bytes")
+    return raw
+
+
+def storable(entry: Entry) -> bool:
+    """Whether the entry can become a row at all."""
+    try:
+        return len(encode(0, 0, "", entry)) <= ROW_LIMIT - 256
+    except Unstorable:
+        return False
+
+
+def stripped(entry: Entry) -> Entry:
+    """Return the entry without its data, and with a word that something is missing."""
+    return replace(entry, data={"unstorable": True})
+
+
+def decode(raw: bytes) -> Recorded:
+    """Read a row back. Raises `BadRow`."""
+    try:
+        row = _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise BadRow(str(error)) from error
+    return Recorded(row.seq, row.wall, _entry(row), raw, row.boot)
+
+
+def _entry(row: Row) -> Entry:
+    return Entry(
+        kind=row.kind,
+        seat=None if row.seat is None else SeatId(row.seat),
+        epoch=Epoch(row.epoch),
+        subject=None if row.subject is None else SubjectId(row.subject),
+        session=None if row.session is None else SessionId(row.session),
+        at=Instant(row.at),
+        reason=row.reason,
+        grade=row.grade,
+        data=row.data,
+    )
+
+
+_BUSY = ("session.", "attempt.", "grant", "void", "shift.", "view.")
+"""Kinds with very many rows: these are found by seat or subject, never by kind."""
+
+
+@lru_cache(maxsize=65_536)
+def place(of: str) -> int:
+    """Return what the narrow index knows a seat, subject or kind by (`seat:counter-1`): 64 bits of its SHA-256."""
+    return int.from_bytes(sha256(of.encode()).digest()[:8], signed=True)
+
+
+_RARE = frozenset(kind for kind in Kind if not kind.startswith(_BUSY))
+
+
+def places(entry: Entry) -> Iterator[int]:
+    """Yield every place of the narrow index under which the entry is found."""
+    if entry.seat is not None:
+        yield place(f"seat:{entry.seat}")
+    if entry.subject is not None:
+        yield place(f"subject:{entry.subject}")
+    if entry.kind in _RARE:
+        yield place(f"kind:{entry.kind}")

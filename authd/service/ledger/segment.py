@@ -1,0 +1,120 @@
+"""One file of the ledger: an SQLite database with the rows of a month, their narrow index and signed checkpoints.
+
+A segment is made complete under another name and then renamed, so that a file with a segment's name is always whole.
+It begins with the checkpoint that the segment before it ended with, so that the tree goes on across files.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from authd.core.tlog import Tree
+from authd.service.ledger.head import Head, sync_folder
+from authd.service.ledger.trouble import LedgerDamaged, LedgerFormat
+from authd.service.sqlite import Database
+
+FORMAT = 2
+"""Of the segments this code writes; older ones are migrated when they are opened (`migrate.py`)."""
+APPLICATION_ID = 0x61757468
+"""`auth`: lets `file` tell a ledger from another SQLite database."""
+SCHEMA = (
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID",
+    "CREATE TABLE entry(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
+    "CREATE TABLE place(of INTEGER, wall INTEGER, seq INTEGER, PRIMARY KEY(of, wall, seq)) WITHOUT ROWID",
+    "CREATE TABLE checkpoint(size INTEGER PRIMARY KEY, seq INTEGER NOT NULL, peaks BLOB NOT NULL, "
+    "open TEXT NOT NULL, note TEXT NOT NULL)",
+)
+_NAME = re.compile(r"(\d{6})-\d{4}-\d{2}\.sqlite")
+
+Connect = Callable[[Path, bool], Database]
+"""`connect(path, read_only)`; `authd.service.sqlite.connect`, or a test's."""
+
+
+def segments(folder: Path) -> list[Path]:
+    """Return the segments' paths in order. Raises `LedgerDamaged` when one is missing in between."""
+    found = sorted(path for path in folder.iterdir() if _NAME.fullmatch(path.name))
+    for number, path in enumerate(found, 1):
+        if segment_number(path) != number:
+            raise LedgerDamaged(f"segment {number:06d} is missing", folder)
+    return found
+
+
+def segment_number(path: Path) -> int:
+    """Return the number in a segment's name."""
+    return int(path.name[:6])
+
+
+def month_of(wall_ms: int) -> str:
+    """Return the month (UTC) that a wall-clock time falls in, `2026-11`."""
+    at = time.gmtime(min(max(wall_ms, 0), 250_000_000_000_000) // 1000)
+    return f"{at.tm_year:04d}-{at.tm_mon:02d}"
+
+
+def month_in(path: Path) -> str:
+    """Return the month in a segment's name."""
+    return path.name[7:14]
+
+
+def create(folder: Path, number: int, month: str, head: Head, note: str, connect: Connect) -> Path:
+    """Make the segment that goes on from `head`, durably, and return its path."""
+    path = folder / f"{number:06d}-{month}.sqlite"
+    fresh = path.with_suffix(".new")
+    for leftover in (fresh, Path(f"{fresh}-wal"), Path(f"{fresh}-shm")):
+        leftover.unlink(missing_ok=True)
+    os.close(os.open(fresh, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    db = connect(fresh, False)
+    try:
+        with db.transaction():
+            _fill(db, head, note)
+        db.empty_wal()
+    finally:
+        db.close()
+    fresh.replace(path)
+    sync_folder(folder)
+    return path
+
+
+def _fill(db: Database, head: Head, note: str) -> None:
+    db.pragma("application_id", APPLICATION_ID)
+    db.pragma("user_version", FORMAT)
+    for statement in SCHEMA:
+        db.execute(statement)
+    db.execute("INSERT INTO meta VALUES('placed', ?), ('pulse', 0)", (head.seq,))
+    put_checkpoint(db, head, note)
+
+
+def put_checkpoint(db: Database, head: Head, note: str) -> None:
+    """Store a signed checkpoint with all that is needed to go on from it."""
+    open_now = msgspec.json.encode(head.open).decode()
+    row = (head.tree.size, head.seq, head.tree.dump(), open_now, note)
+    db.execute("INSERT OR REPLACE INTO checkpoint VALUES(?, ?, ?, ?, ?)", row)
+
+
+def checkpoints(db: Database, folder: Path, least: int = 0) -> Iterator[tuple[Head, str]]:
+    """Yield each stored checkpoint from the tree size `least` on, as the head it stands for and its note."""
+    rows = db.execute("SELECT size, seq, peaks, open, note FROM checkpoint WHERE size >= ? ORDER BY size", (least,))
+    for size, seq, peaks, still_open, note in rows:
+        try:
+            opened = msgspec.json.decode(str(still_open), type=dict[str, int])
+            yield Head(Tree.load(int(size), bytes(peaks)), int(seq), opened), str(note)
+        except (ValueError, TypeError, msgspec.MsgspecError) as error:
+            raise LedgerDamaged(f"the checkpoint at {size} is damaged", folder) from error
+
+
+def check_schema(db: Database, path: Path) -> int:
+    """Return the segment's format. Raises `LedgerDamaged` for anything but a ledger (a trigger could hide rows)."""
+    version = int(db.pragma("user_version"))
+    if db.pragma("application_id") != APPLICATION_ID or version < 1:
+        raise LedgerDamaged(f"{path.name} is not a ledger segment", path.parent)
+    if version > FORMAT:
+        raise LedgerFormat(f"{path} has format {version}, written by a newer authd; this one knows {FORMAT}")
+    found = {str(sql) for (sql,) in db.execute("SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")}
+    if found != set(SCHEMA):
+        raise LedgerDamaged(f"{path.name} has other tables, indexes or triggers than a ledger", path.parent)
+    return version
