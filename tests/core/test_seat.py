@@ -6,7 +6,7 @@ import pytest
 
 from authd.core import seat as machine
 from authd.core.model import SECOND, Instant, Miss, SeatState
-from authd.core.seat import Activity, FingerDown, LedgerHealth, Pressed, StepUpAsked, Tick
+from authd.core.seat import Activity, FingerDown, LedgerHealth, Pressed, Resumed, StepUpAsked, Suspending, Tick
 from tests.core.playbook import (
     AOKI,
     START,
@@ -83,3 +83,37 @@ def test_the_tick_at_a_deadline_moves_it(book: Playbook) -> None:
         book.feed(Tick())
         after = machine.deadline(book.seat)
         assert after is None or after > due
+
+
+# Sleep.
+
+
+def test_a_warned_sleep_locks_before_it_and_arms_after_it() -> None:
+    assert (
+        opened()
+        >> Suspending()
+        << "write session.ended aoki lock"
+        << "show locked locked"
+        >> FingerDown()
+        << "show locked reading"
+        >> leap(3_600)
+        >> Resumed()
+        << "show locked locked"
+        << "arm n3"
+    )
+
+
+def test_an_unwarned_sleep_locks_after_it() -> None:
+    assert opened() >> leap(20) >> Resumed() << "write session.ended aoki lock" << "show locked locked" << "arm n3"
+
+
+def test_waking_in_the_middle_of_a_verification_leaves_a_seat_that_can_be_touched() -> None:
+    book = Playbook() >> quietly(capture(), Resumed())
+    assert in_state(book, S.LOCKED)
+    assert book >> quietly(touch(AOKI), recorded())
+    assert in_state(book, S.ACTIVE)
+
+
+def test_a_grant_does_not_survive_a_sleep() -> None:
+    book = Playbook() >> quietly(touch(AOKI)) >> Resumed() << "write void aoki" << "show locked locked" << "arm n2"
+    assert book >> recorded()

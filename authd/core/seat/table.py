@@ -116,7 +116,7 @@ RULES: tuple[Rule, ...] = (
     Rule(OWNED, PolicyChanged, guards.always, world.end_by_policy, HOME),
     Rule(EVERY, LedgerHealth, guards.always, world.lose_ledger, None),
     Rule(EVERY, Suspending, guards.always, world.sleep, HOME),
-    Rule(EVERY, Resumed, guards.always, world.wake, None),
+    Rule(EVERY, Resumed, guards.always, world.wake, HOME),
     Rule((S.LOCKED, *OWNED), Lent, guards.always, world.lend, None),
     Rule(EVERY, Returned, guards.always, world.take_back, None),
     Rule(EVERY, Failed, guards.always, world.fail, HOME),

@@ -95,7 +95,9 @@ def sleep(seat: Seat, event: Event, now: Instant) -> Outcome:
 
 
 def wake(seat: Seat, event: Event, now: Instant) -> Outcome:
-    return rearm(replace(seat, asleep=False))
+    """Nobody has sat here through a sleep, also where no warning of it came; the readers need a new arming."""
+    seat, effects = end_whatever(replace(seat, asleep=False), EndReason.LOCK, now, Message.LOCKED)
+    return join(rearm(seat), effects)
 
 
 def lend(seat: Seat, event: Event, now: Instant) -> Outcome:
