@@ -6,10 +6,23 @@ import pytest
 
 from authd.core import seat as machine
 from authd.core.model import SECOND, Instant, Miss, SeatState
-from authd.core.seat import Activity, FingerDown, LedgerHealth, Pressed, Resumed, StepUpAsked, Suspending, Tick
+from authd.core.seat import (
+    Activity,
+    FingerDown,
+    LedgerHealth,
+    Pressed,
+    ReaderDown,
+    ReaderUp,
+    Resumed,
+    StepUpAsked,
+    Suspending,
+    Tick,
+)
 from tests.core.playbook import (
     AOKI,
+    SECOND_VEIN,
     START,
+    VEIN,
     Playbook,
     capture,
     in_state,
@@ -117,3 +130,49 @@ def test_waking_in_the_middle_of_a_verification_leaves_a_seat_that_can_be_touche
 def test_a_grant_does_not_survive_a_sleep() -> None:
     book = Playbook() >> quietly(touch(AOKI)) >> Resumed() << "write void aoki" << "show locked locked" << "arm n2"
     assert book >> recorded()
+
+
+# Readers come and go.
+
+
+def test_the_last_reader_takes_the_seat_with_it_and_brings_it_back() -> None:
+    assert (
+        Playbook()
+        >> ReaderDown(VEIN, "removed")
+        << "write reader.lost"
+        << "show out_of_service reader_lost"
+        >> ReaderUp(VEIN)
+        << "write reader.available"
+        << "show locked waiting"
+        << "arm n2"
+    )
+
+
+def test_a_reader_that_is_back_before_the_machine_is_awake_is_armed_when_it_is() -> None:
+    assert (
+        Playbook()
+        >> quietly(Suspending(), ReaderDown(VEIN, "suspended"))
+        >> ReaderUp(VEIN)
+        << "write reader.available"
+        << "show locked waiting"
+        >> Resumed()
+        << "show locked locked"
+        << "arm n2"
+    )
+
+
+def test_a_reader_that_comes_back_while_its_owner_works_is_armed_again() -> None:
+    book = opened() >> quietly(ReaderDown(VEIN, "removed"))
+    assert book >> ReaderUp(VEIN) << "write reader.available" << "show active start aoki" << "arm n3"
+    assert book >> quietly(touch(AOKI))
+    assert in_state(book, S.LOCKED)
+
+
+def test_a_second_reader_is_armed_as_it_comes() -> None:
+    assert Playbook() >> ReaderUp(SECOND_VEIN) << "write reader.available" << "arm n2"
+
+
+def test_a_second_reader_does_not_disturb_the_touch_on_the_first() -> None:
+    book = Playbook() >> quietly(capture()) >> ReaderUp(SECOND_VEIN) << "write reader.available"
+    assert book >> quietly(verdict(AOKI), recorded())
+    assert in_state(book, S.ACTIVE)

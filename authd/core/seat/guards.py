@@ -29,6 +29,10 @@ def last_reader(seat: Seat, event: Event, now: Instant) -> bool:
     return seat.readers <= {event.reader}
 
 
+def not_closed(seat: Seat, event: Event, now: Instant) -> bool:
+    return not seat.closed
+
+
 def can_listen(seat: Seat, event: Event, now: Instant) -> bool:
     return not (seat.asleep or seat.closed or seat.lent)
 

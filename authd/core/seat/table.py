@@ -63,7 +63,7 @@ EVERY = tuple(SeatState)
 RULES: tuple[Rule, ...] = (
     Rule(EVERY, Tick, guards.always, lambda seat, event, now: (seat, NOTHING), None),
     # Readers come and go.
-    Rule((S.OUT_OF_SERVICE,), ReaderUp, guards.can_listen, world.add_reader, S.LOCKED),
+    Rule((S.OUT_OF_SERVICE,), ReaderUp, guards.not_closed, world.add_reader, S.LOCKED),
     Rule((S.LOCKED, S.VERIFYING, S.GRANTING, *OWNED), ReaderUp, guards.always, world.add_reader, None),
     Rule((S.LOCKED, S.VERIFYING), ReaderDown, guards.last_reader, world.drop_last_reader, S.OUT_OF_SERVICE),
     Rule((S.VERIFYING,), ReaderDown, guards.always, world.drop_verifying_reader, S.LOCKED),

@@ -18,6 +18,8 @@ def add_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
     seat = replace(seat, readers=seat.readers | {event.reader})
     if seat.state is S.OUT_OF_SERVICE:
         seat = say(seat, resting(seat))
+    if seat.verification is not None and seat.verification.captured_at is None:
+        seat = replace(seat, verification=None)  # this reader does not know the nonce the others were armed with
     return seat, (Write(up), *arms(seat))
 
 
