@@ -5,11 +5,16 @@ from __future__ import annotations
 import pytest
 
 from authd.core import seat as machine
-from authd.core.model import SECOND, Instant, Miss, SeatState
+from authd.core.model import SECOND, Instant, Miss, Nonce, SeatState, SessionId
 from authd.core.seat import (
     Activity,
+    Event,
+    Failed,
     FingerDown,
+    Held,
     LedgerHealth,
+    NotRecorded,
+    PolicyChanged,
     Pressed,
     ReaderDown,
     ReaderUp,
@@ -17,15 +22,19 @@ from authd.core.seat import (
     StepUpAsked,
     Suspending,
     Tick,
+    Verdict,
 )
 from tests.core.playbook import (
     AOKI,
+    PERMIT,
     SECOND_VEIN,
     START,
     VEIN,
     Playbook,
+    candidate,
     capture,
     in_state,
+    kinds,
     leap,
     opened,
     pass_time,
@@ -176,3 +185,65 @@ def test_a_second_reader_does_not_disturb_the_touch_on_the_first() -> None:
     book = Playbook() >> quietly(capture()) >> ReaderUp(SECOND_VEIN) << "write reader.available"
     assert book >> quietly(verdict(AOKI), recorded())
     assert in_state(book, S.ACTIVE)
+
+
+# Any lock cancels the verification that is open.
+
+
+def test_a_lock_between_capture_and_verdict_opens_nothing() -> None:
+    late = capture(), Pressed(), Verdict(Nonce("n1"), candidate(AOKI), PERMIT, SessionId("s1"))
+    book = Playbook() >> quietly(*late)
+    assert in_state(book, S.LOCKED)
+    assert "grant" not in kinds(book.effects)
+
+
+def test_a_lock_between_verdict_and_ledger_opens_nothing() -> None:
+    book = Playbook() >> quietly(touch(AOKI)) >> Pressed() << "write void aoki" << "show locked locked" << "arm n2"
+    assert book >> recorded()
+
+
+def test_new_rules_void_a_grant_that_the_old_ones_permitted() -> None:
+    book = Playbook() >> quietly(touch(AOKI)) >> PolicyChanged() << "write void aoki" << "show locked locked"
+    assert book << "arm n2" >> recorded()
+
+
+# Holds.
+
+
+def test_a_touch_locks_and_its_hold_ends_the_shift() -> None:
+    assert (
+        opened()
+        >> touch(AOKI)
+        << "write session.ended aoki lock"
+        << "show locked locked"
+        << "arm n3"
+        >> pass_time(2)
+        >> Held(Nonce("n2"))
+        << "end shift aoki"
+        << "write shift.ended aoki"
+        << "show locked logged_out"
+    )
+
+
+def test_a_held_bounce_logs_out() -> None:
+    assert (
+        opened(after=1)
+        >> touch(AOKI)
+        << "arm n3"
+        >> pass_time(2)
+        >> Held(Nonce("n2"))
+        << "write session.ended aoki logout"
+        << "end shift aoki"
+        << "write shift.ended aoki"
+        << "show locked logged_out"
+        << "arm n4"
+    )
+
+
+@pytest.mark.parametrize("between", [Activity(), Pressed(), Resumed(), Failed()], ids=lambda e: type(e).__name__)
+def test_a_hold_of_the_touch_that_opened_the_session_is_a_slow_finger(between: Event) -> None:
+    assert opened(after=1) >> quietly(between) >> Held(Nonce("n1"))
+
+
+def test_a_hold_of_a_touch_that_opened_nothing_logs_nobody_out() -> None:
+    assert Playbook() >> quietly(touch(AOKI), NotRecorded("s1")) >> Held(Nonce("n1"))

@@ -142,7 +142,7 @@ class Elsewhere:
 
 @dataclass(frozen=True, slots=True)
 class PolicyChanged:
-    """The rules in force do not permit the open session any more."""
+    """The rules in force do not permit the open session any more, or the one that waits for the ledger."""
 
 
 @dataclass(frozen=True, slots=True)

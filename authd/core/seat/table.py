@@ -101,6 +101,7 @@ RULES: tuple[Rule, ...] = (
     Rule(OWNED, Pressed, guards.logout, world.end_logged_out, HOME),
     Rule(OWNED, Pressed, guards.always, world.end_by_press, HOME),
     Rule((S.GRANTING,), Pressed, guards.always, world.void_locked, HOME),
+    Rule((S.VERIFYING,), Pressed, guards.always, world.cancel, S.LOCKED),
     # Is the owner there?
     Rule((S.ACTIVE, S.STEPPING_UP), Activity, guards.always, world.stir, None),
     Rule((S.FADING,), Activity, guards.fading_by_idle, world.keep_by_activity, S.ACTIVE),
@@ -114,6 +115,7 @@ RULES: tuple[Rule, ...] = (
     Rule(OWNED, Elsewhere, guards.names_owner, world.end_elsewhere, HOME),
     Rule((S.GRANTING,), Elsewhere, guards.names_pending, world.void_locked, HOME),
     Rule(OWNED, PolicyChanged, guards.always, world.end_by_policy, HOME),
+    Rule((S.GRANTING,), PolicyChanged, guards.always, world.void_locked, HOME),
     Rule(EVERY, LedgerHealth, guards.always, world.lose_ledger, None),
     Rule(EVERY, Suspending, guards.always, world.sleep, HOME),
     Rule(EVERY, Resumed, guards.always, world.wake, HOME),

@@ -59,6 +59,10 @@ def end_by_press(seat: Seat, event: Event, now: Instant) -> Outcome:
     return end(seat, EndReason.LOCK, now)
 
 
+def cancel(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return rearm(say(seat, Message.LOCKED, now))
+
+
 def end_revoked(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, Revoked)
     seat, effects = end(seat, EndReason.REVOKED, now)
