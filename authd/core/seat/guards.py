@@ -116,11 +116,8 @@ def names_pending(seat: Seat, event: Event, now: Instant) -> bool:
 
 
 def held_by_owner(seat: Seat, event: Event, now: Instant) -> bool:
-    """A hold of the touch that opened the session is a slow finger, not a logout."""
     assert isinstance(event, Held)
-    if seat.owner is None or seat.last_touch != (event.nonce, seat.owner.subject):
-        return False
-    return event.nonce != seat.owner.evidence.nonce
+    return seat.owner is not None and seat.last_touch == (event.nonce, seat.owner.subject)
 
 
 def held_after_lock(seat: Seat, event: Event, now: Instant) -> bool:

@@ -62,7 +62,8 @@ class Seat:
     watch: Watch = Watch(Instant(0))
     readers: frozenset[ReaderId] = frozenset()
     last_touch: tuple[Nonce, SubjectId] | None = None
-    """Whose finger rests on the reader, for a hold that outlasts the session it ended."""
+    """Whose finger rests on the reader, for a hold that outlasts the session it ended. Never the touch that opened it:
+    a hold of that is a slow finger, not a logout."""
     moving: bool = False
     """The pending person comes from another seat, and the screen will say so."""
     misses: int = 0

@@ -65,7 +65,7 @@ def ask_ledger(seat: Seat, event: Event, now: Instant) -> Outcome:
         policy=decision.bundle,
         rules=decision.rules,
     )
-    seat = say(replace(seat, pending=session, last_touch=(event.nonce, found.subject)), Message.READING)
+    seat = say(replace(seat, pending=session, last_touch=None), Message.READING)
     grant = entry_of(seat, Kind.GRANT, now, session, data=evidence(session))
     return seat, (Append(grant, session.id),)
 
