@@ -18,6 +18,7 @@ from authd.core.seat import (
     Pressed,
     ReaderDown,
     ReaderUp,
+    Recorded,
     Resumed,
     StepUpAsked,
     Suspending,
@@ -247,3 +248,75 @@ def test_a_hold_of_the_touch_that_opened_the_session_is_a_slow_finger(between: E
 
 def test_a_hold_of_a_touch_that_opened_nothing_logs_nobody_out() -> None:
     assert Playbook() >> quietly(touch(AOKI), NotRecorded("s1")) >> Held(Nonce("n1"))
+
+
+# A touch is judged by what its person saw.
+
+ASKED = StepUpAsked("u1", "resident/print", Instant(START + 60 * SECOND))
+
+
+def test_a_touch_after_the_question_is_the_answer() -> None:
+    assert (
+        opened()
+        >> ASKED
+        << "show stepping_up confirm aoki"
+        >> pass_time(1)
+        >> touch(AOKI)
+        << "append session.stepped_up aoki"
+        << "arm n3"
+        >> Recorded("u1")
+        << "step up granted"
+        << "show active start aoki"
+    )
+
+
+def test_a_touch_before_the_question_is_not_the_answer_but_the_lock_it_was_meant_for() -> None:
+    assert (
+        opened()
+        >> capture()
+        >> ASKED
+        << "show stepping_up confirm aoki"
+        >> verdict(AOKI)
+        << "write session.ended aoki lock"
+        << "step up not granted"
+        << "show locked locked"
+        << "arm n3"
+    )
+
+
+def test_a_second_touch_of_a_step_up_does_not_lock_when_the_first_has_answered() -> None:
+    book = opened() >> quietly(ASKED, pass_time(1), touch(AOKI), capture(), Recorded("u1"))
+    assert book >> verdict(AOKI) << "arm n4"
+    assert in_state(book, S.ACTIVE)
+
+
+def test_an_answer_to_one_question_is_none_to_the_next() -> None:
+    book = opened() >> quietly(ASKED, pass_time(1), capture(), StepUpAsked("u2", "resident/export", ASKED.until))
+    assert book >> quietly(leap(0), verdict(AOKI))
+    book = opened() >> quietly(StepUpAsked("u1", "p", book.now), pass_time(1), capture(), pass_time(1))
+    book >> quietly(StepUpAsked("u2", "q", Instant(book.now + 30 * SECOND)))
+    assert "session.stepped_up" not in kinds((book >> quietly(verdict(AOKI))).effects)
+
+
+def test_a_touch_in_the_fade_keeps_the_session() -> None:
+    assert (
+        opened()
+        >> pass_time(56)
+        << "write session.fading aoki idle"
+        << "show fading fading aoki"
+        >> touch(AOKI)
+        << "write session.kept aoki"
+        << "show active kept aoki"
+        << "arm n3"
+    )
+
+
+def test_a_touch_in_the_fade_does_not_lock_when_the_mouse_was_quicker() -> None:
+    book = opened() >> quietly(pass_time(56), capture(), Activity())
+    assert book >> verdict(AOKI) << "arm n3"
+    assert in_state(book, S.ACTIVE)
+
+
+def test_a_touch_before_the_fade_locks_though_the_fade_has_begun() -> None:
+    book = opened() >> quietly(pass_time(51), capture(), pass_time(5))
+    assert book >> verdict(AOKI) << "write session.ended aoki lock" << "show locked locked" << "arm n3"

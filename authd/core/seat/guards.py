@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from authd.core import presence
-from authd.core.model import Candidate, Instant
+from authd.core.model import Candidate, Instant, SeatState
 from authd.core.seat.events import (
     Captured,
     Elsewhere,
@@ -76,6 +76,24 @@ def bounced(seat: Seat, event: Event, now: Instant) -> bool:
     assert seat.verification is not None
     assert seat.verification.captured_at is not None
     return seat.verification.captured_at - seat.owner.granted_at < seat.owner.limits.bounce
+
+
+def meant_to_lock(seat: Seat, event: Event, now: Instant) -> bool:
+    """The owner's touch of a seat that asked for nothing."""
+    return by_owner(seat, event, now) and _meant(seat) is SeatState.ACTIVE
+
+
+def answers(seat: Seat, event: Event, now: Instant) -> bool:
+    """The owner's touch after this step-up was asked for: one before it was meant for something else."""
+    if not owner_permitted(seat, event, now):
+        return False
+    assert seat.verification is not None
+    assert seat.verification.captured_at is not None
+    return seat.step_up is not None and seat.verification.captured_at > seat.step_up.asked_at
+
+
+def _meant(seat: Seat) -> SeatState | None:
+    return seat.verification.meant if seat.verification is not None else None
 
 
 def owner_permitted(seat: Seat, event: Event, now: Instant) -> bool:

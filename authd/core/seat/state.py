@@ -36,6 +36,8 @@ class Verification:
 
     nonce: Nonce
     captured_at: Instant | None = None
+    meant: SeatState | None = None
+    """What the seat was doing then. A touch is judged by what its person saw, not by what has come meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,7 @@ class StepUp:
     id: str
     purpose: str
     until: Instant
+    asked_at: Instant
     recording: bool = False
 
 

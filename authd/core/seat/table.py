@@ -82,9 +82,10 @@ RULES: tuple[Rule, ...] = (
     Rule((S.VERIFYING,), Verdict, guards.current, touches.miss, S.LOCKED),
     # A verdict where somebody sits: first the owner's own touch, then another person's.
     Rule((S.ACTIVE, S.FADING), Verdict, guards.bounced, touches.ignore_bounce, None),
-    Rule((S.ACTIVE,), Verdict, guards.by_owner, touches.lock_by_touch, HOME),
+    Rule(OWNED, Verdict, guards.meant_to_lock, touches.lock_by_touch, HOME),
+    Rule((S.ACTIVE,), Verdict, guards.by_owner, touches.ignore_bounce, None),
     Rule((S.FADING,), Verdict, guards.keeps, touches.keep_by_touch, S.ACTIVE),
-    Rule((S.STEPPING_UP,), Verdict, guards.owner_permitted, touches.record_step_up, None),
+    Rule((S.STEPPING_UP,), Verdict, guards.answers, touches.record_step_up, None),
     Rule((S.FADING, S.STEPPING_UP), Verdict, guards.by_owner, touches.refuse, None),
     Rule(OWNED, Verdict, guards.permitted, touches.hand_over, S.GRANTING),
     Rule(OWNED, Verdict, guards.refused, touches.refuse, None),

@@ -30,7 +30,7 @@ def hint(seat: Seat, event: Event, now: Instant) -> Outcome:
 
 def stamp(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, Captured)
-    return replace(seat, verification=Verification(event.nonce, captured_at=now)), NOTHING
+    return replace(seat, verification=Verification(event.nonce, now, seat.state)), NOTHING
 
 
 def throttle(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -143,7 +143,7 @@ def record_step_up(seat: Seat, event: Event, now: Instant) -> Outcome:
 
 def ask_step_up(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, StepUpAsked)
-    asked = StepUp(event.id, event.purpose, event.until)
+    asked = StepUp(event.id, event.purpose, event.until, now)
     return say(replace(seat, step_up=asked), Message.CONFIRM), NOTHING
 
 
