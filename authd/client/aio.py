@@ -27,6 +27,7 @@ from authd.client.values import (
     Presence,
     Shown,
     Staff,
+    Status,
     Stay,
     StepUp,
 )
@@ -208,8 +209,9 @@ class Client:
         person = {"staff_number": staff_number, "name": name, "kana": kana, "section": section}
         fields = {"seat": seat, **person, "finger": finger, "officer": officer, "found": found}
         async with self._stream("enrol", fields) as frames:
-            async for _, raw in frames:
-                yield msgspec.json.decode(raw, type=EnrolStep)
+            async for frame, _ in frames:
+                if bytes(frame.item):
+                    yield msgspec.json.decode(frame.item, type=EnrolStep)
 
     async def disable(self, subject: str, seat: str, timeout: float = STEP_UP_WAIT) -> None:  # noqa: ASYNC109 - the officer's time, not a cancellation
         """Disable a person; an officer confirms with a touch at the seat."""
@@ -217,8 +219,7 @@ class Client:
 
     async def status(self) -> dict[str, object]:
         """Return what the daemon says of itself."""
-        answer: dict[str, dict[str, object]] = await self._ask(dict[str, dict[str, object]], "status")
-        return answer["status"]
+        return (await self._ask(Status, "status")).status
 
     async def stop(self) -> None:
         """Ask the daemon to end."""
@@ -234,7 +235,7 @@ class Client:
 
     async def _collect(self, item: type[T], verb: str, fields: dict[str, object]) -> list[T]:
         async with self._stream(verb, fields) as frames:
-            return [msgspec.json.decode(raw, type=item) async for _, raw in frames]
+            return [msgspec.json.decode(frame.item, type=item) async for frame, _ in frames]
 
     async def _events(self, place: _Place) -> AsyncGenerator[Event, None]:
         async with self._stream("follow", {"after": place.at}) as frames:

@@ -124,6 +124,12 @@ class Staff(msgspec.Struct, frozen=True):
     disabled: bool
 
 
+class Status(msgspec.Struct, frozen=True):
+    """The answer to `status`."""
+
+    status: dict[str, object]
+
+
 class EnrolStep(msgspec.Struct, frozen=True):
     """How far an enrolment is; the last step carries the subject."""
 
@@ -142,6 +148,7 @@ class Frame(msgspec.Struct, frozen=True):
     message: str = ""
     end: bool = False
     event: msgspec.Raw = msgspec.Raw()
+    item: msgspec.Raw = msgspec.Raw()
     lock: dict[str, str] | None = None
     beat: int | None = None
     after: int | None = None
@@ -185,15 +192,15 @@ class _CloudEvent(msgspec.Struct, frozen=True):
     subject: str | None = None
 
 
-class _Shown(msgspec.Struct, frozen=True):
-    face: Face
+class _Beside(msgspec.Struct, frozen=True):
+    """What a face carries beside the members of `model.Face`."""
+
     person: dict[str, str] = {}
     left_ms: int | None = None
 
 
 class _ShownFrame(msgspec.Struct, frozen=True):
-    face: _Shown | None = None
-    beat: int | None = None
+    face: msgspec.Raw = msgspec.Raw()
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,8 +234,9 @@ def event(raw: bytes) -> Event:
 
 def shown(frame: bytes) -> Shown | None:
     """Read an item of `watch`; None for a beat."""
-    item = msgspec.json.decode(frame, type=_ShownFrame).face
-    if item is None:
+    raw = msgspec.json.decode(frame, type=_ShownFrame).face
+    if not bytes(raw):
         return None
-    names = {name: item.person.get(name, "") for name in ("name", "kana", "section")}
-    return Shown(item.face, left_ms=item.left_ms, **names)
+    beside = msgspec.json.decode(raw, type=_Beside)
+    names = {name: beside.person.get(name, "") for name in ("name", "kana", "section")}
+    return Shown(msgspec.json.decode(raw, type=Face), left_ms=beside.left_ms, **names)

@@ -110,11 +110,17 @@ def enclose(recorded: Recorded, peer: Peer, house: House) -> bytes:
     return _encoder.encode(event)
 
 
-def sign(event: bytes, key: Ed25519PrivateKey, audience: str) -> bytes:
-    """Return the event with `sig` as its last member."""
-    signature = key.sign(audience.encode() + b"|" + event)
-    sig = base64.urlsafe_b64encode(signature).rstrip(b"=")
-    return event[:-1] + b',"sig":"' + sig + b'"}'
+class Signer:
+    """Signs events with the host's event key. `public`: its public half, base64url, as `ping` tells it."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        self._key = key
+        self.public = _base64url(key.public_key().public_bytes_raw()).decode()
+
+    def sign(self, event: bytes, audience: str) -> bytes:
+        """Return the event with `sig` as its last member."""
+        sig = _base64url(self._key.sign(audience.encode() + b"|" + event))
+        return event[:-1] + b',"sig":"' + sig + b'"}'
 
 
 def iso(wall_ms: int) -> str:
@@ -126,3 +132,7 @@ def _detail(data: Mapping[str, Value], peer: Peer) -> dict[str, Value]:
     if peer.role is Role.ADMIN:
         return dict(data)
     return {name: value for name, value in data.items() if name in APPLICATION_DATA}
+
+
+def _base64url(raw: bytes) -> bytes:
+    return base64.urlsafe_b64encode(raw).rstrip(b"=")

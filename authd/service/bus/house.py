@@ -91,6 +91,10 @@ class Peers(Protocol):
         """Return the peer with this uid, by SO_PEERCRED on the local socket, or None."""
         ...
 
+    def live(self) -> Sequence[tuple[str, Peer]]:
+        """Return the keys that are good now, with their peers."""
+        ...
+
 
 class Person(Protocol):
     """A member of staff, as the store knows them."""

@@ -1,0 +1,228 @@
+"""The local door: a Unix stream socket with JSON lines. The kernel says who is at the other end (SO_PEERCRED)."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+import stat
+import struct
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from authd.service.bus import wire
+from authd.service.bus.door import Conversation
+from authd.service.bus.house import DoorError, Error, Peers
+from authd.service.bus.outbox import Hung
+from authd.service.bus.verbs import Desk
+
+log = logging.getLogger("authd.bus")
+
+MOST_CONNECTIONS: Final = 128
+FIRST_WORD_S: Final = 10.0
+"""How long a connection may stay silent before its first request."""
+BACKLOG: Final = 512
+UNSENT: Final = 65_536
+"""Bytes in the process that wait for the kernel, per connection."""
+REST_S: Final = 0.05
+"""How long a connection is not read once it has asked more often than it may."""
+TURN: Final = 32
+"""Requests of one connection before others have their turn."""
+_CREDENTIALS: Final = struct.Struct("iII")
+
+
+class SocketTaken(DoorError):
+    """Another daemon listens there, or the path is not ours to take."""
+
+
+class Local:
+    """Serves the local socket until it is cancelled. Whoever is not an admin of `peers` is refused at once."""
+
+    def __init__(self, desk: Desk, peers: Peers, path: Path, mode: int = 0o600) -> None:
+        self._desk = desk
+        self._peers = peers
+        self._path = path
+        self._mode = mode
+        self._lines: list[_Line] = []
+        self.ready = asyncio.Event()
+        """Set once connections are taken."""
+
+    async def run(self) -> None:
+        """Listen and serve. Raises `SocketTaken`."""
+        with _listening(self._path, self._mode) as listener:
+            async with asyncio.TaskGroup() as group:
+                self.ready.set()
+                while True:
+                    connection = await _accept(listener)
+                    if connection is not None:
+                        self._meet(connection, group)
+
+    def _meet(self, connection: socket.socket, group: asyncio.TaskGroup) -> None:
+        uid = peer_uid(connection)
+        if self._peers.of_uid(uid) is None:
+            self._desk.tally.unauthenticated += 1
+            _dismiss(connection, wire.refusal(None, Error.NOT_PERMITTED, "not for this account"))
+        elif not self._make_room():
+            self._desk.tally.busy += 1
+            _dismiss(connection, wire.refusal(None, Error.BUSY, "too many connections"))
+        else:
+            line = _Line(self._desk, connection)
+            self._lines.append(line)
+            group.create_task(self._serve(line, uid, group))
+
+    def _make_room(self) -> bool:
+        """Let a connection that has never spoken give way to a new one."""
+        if len(self._lines) < MOST_CONNECTIONS:
+            return True
+        silent = next((line for line in self._lines if not line.spoken), None)
+        if silent is None:
+            return False
+        self._lines.remove(silent)
+        silent.hang_up()
+        return True
+
+    async def _serve(self, line: _Line, uid: int, group: asyncio.TaskGroup) -> None:
+        try:
+            await line.open()
+            conversation = Conversation(self._desk, line, lambda: self._peers.of_uid(uid), group, line.hang_up)
+            try:
+                await line.listen(conversation)
+            finally:
+                conversation.close()
+        except (OSError, DoorError) as error:
+            log.debug("a local connection broke: %s", error)
+        finally:
+            line.hang_up()
+            if line in self._lines:
+                self._lines.remove(line)
+
+
+class _Line:
+    """One connection. Implements `outbox.Wire`."""
+
+    def __init__(self, desk: Desk, connection: socket.socket) -> None:
+        self._desk = desk
+        self._connection = connection
+        self._writer: asyncio.StreamWriter | None = None
+        self.spoken = False
+
+    async def open(self) -> None:
+        self._reader, self._writer = await asyncio.open_unix_connection(sock=self._connection, limit=wire.LONGEST)
+
+    async def listen(self, conversation: Conversation) -> None:
+        """Hear requests until the peer goes; one that hurries is read more slowly."""
+        count = 0
+        async with asyncio.timeout(FIRST_WORD_S) as patience:
+            while frame := await self._next():
+                if not self.spoken:
+                    self.spoken = True
+                    patience.reschedule(None)
+                if conversation.hurried():
+                    await asyncio.sleep(REST_S)
+                conversation.hear(frame)
+                count += 1
+                if count % TURN == 0:
+                    await asyncio.sleep(0)
+
+    async def _next(self) -> bytes:
+        """Return the next line; nothing at the end, and after a line that is too long."""
+        try:
+            return (await self._reader.readuntil(b"\n"))[:-1] or b" "
+        except asyncio.IncompleteReadError:
+            return b""
+        except asyncio.LimitOverrunError:
+            self._desk.tally.oversized += 1
+            self._last_word(wire.refusal(None, Error.BAD_REQUEST, "longer than 64 kB"))
+            return b""
+
+    def offer(self, frame: bytes) -> bool:
+        """Take the frame unless `UNSENT` bytes wait already."""
+        writer = self._writer
+        if writer is None or writer.is_closing():
+            raise Hung
+        if writer.transport.get_write_buffer_size() > UNSENT:
+            return False
+        writer.write(frame + b"\n")
+        return True
+
+    async def writable(self) -> None:
+        """Wait for the peer to read, a little at a time."""
+        assert self._writer is not None
+        try:
+            async with asyncio.timeout(0.25):
+                await self._writer.drain()
+        except TimeoutError:
+            return
+        except OSError as error:
+            raise Hung from error
+
+    def _last_word(self, frame: bytes) -> None:
+        with suppress(Hung):
+            self.offer(frame)
+
+    def hang_up(self) -> None:
+        """Close; what the kernel has not taken yet is lost."""
+        if self._writer is None:
+            self._connection.close()
+        elif self._writer.transport.get_write_buffer_size():
+            self._writer.transport.abort()
+        else:
+            self._writer.close()
+
+
+def peer_uid(connection: socket.socket) -> int:
+    """Return the uid of whoever made the connection, as the kernel saw it at that moment."""
+    raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    numbers: tuple[int, int, int] = _CREDENTIALS.unpack(raw)
+    return numbers[1]
+
+
+@contextmanager
+def _listening(path: Path, mode: int) -> Generator[socket.socket, None, None]:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as listener:
+        _clear(path)
+        before = os.umask(0o777 & ~mode)
+        try:
+            listener.bind(str(path))
+        except OSError as error:
+            raise SocketTaken(f"{path}: {error.strerror}") from error
+        finally:
+            os.umask(before)
+        listener.listen(BACKLOG)
+        try:
+            yield listener
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _clear(path: Path) -> None:
+    """Remove the socket of a daemon that is gone. Raises `SocketTaken`."""
+    try:
+        found = path.lstat()
+    except FileNotFoundError:
+        return
+    if not stat.S_ISSOCK(found.st_mode):
+        raise SocketTaken(f"{path}: is not a socket")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise SocketTaken(f"{path}: another daemon listens there")
+    path.unlink()
+
+
+async def _accept(listener: socket.socket) -> socket.socket | None:
+    try:
+        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
+    except OSError as error:  # no descriptor left: wait for one, the door stays open
+        log.warning("a connection could not be taken: %s", error)
+        await asyncio.sleep(0.1)
+        return None
+    return connection
+
+
+def _dismiss(connection: socket.socket, frame: bytes) -> None:
+    with connection, suppress(OSError):
+        connection.setblocking(False)
+        connection.send(frame + b"\n")

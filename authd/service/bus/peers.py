@@ -1,0 +1,44 @@
+"""Who holds which key: a table that the daemon fills from its configuration and changes while connections live."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from authd.core.model import SeatId
+from authd.service.bus.house import Peer, Role
+
+ADMIN = Peer(Role.ADMIN, "admin")
+
+
+class Directory:
+    """Implements `Peers`. A key that is taken out is refused at its next message."""
+
+    def __init__(self, admins: frozenset[int]) -> None:
+        """`admins`: uids that are administrators on the local socket: the daemon's own, and root's."""
+        self._admins = admins
+        self._keys: dict[str, Peer] = {}
+
+    def allow(self, key: str, peer: Peer) -> None:
+        """Let this CURVE public key (z85) be this peer."""
+        self._keys[key] = peer
+
+    def revoke(self, key: str) -> None:
+        """Let this key be nobody."""
+        self._keys.pop(key, None)
+
+    def live(self) -> Sequence[tuple[str, Peer]]:
+        """Return the keys that are good now, with their peers."""
+        return tuple(self._keys.items())
+
+    def of_key(self, key: str) -> Peer | None:
+        """Return the peer with this key."""
+        return self._keys.get(key)
+
+    def of_uid(self, uid: int) -> Peer | None:
+        """Return the administrator with this uid."""
+        return ADMIN if uid in self._admins else None
+
+
+def screen(seat: SeatId) -> Peer:
+    """Return the agent of one seat."""
+    return Peer(Role.SCREEN, f"screen:{seat}", frozenset({seat}))

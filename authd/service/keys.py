@@ -1,0 +1,187 @@
+"""The keys of a host, in `<state>/keys`: made once by `authd init`, loaded by every start, never overwritten.
+
+    host.key       32 bytes; wraps each person's key. Core only opens it: the descriptor goes to the verifier child.
+    ledger.key     Ed25519 seed, 32 bytes; signs the ledger's checkpoints.
+    event.key      Ed25519 seed, 32 bytes; signs session events, so that followers hold no key of the ledger.
+    curve/<peer>.key   z85: the public key, and on a second line the secret one, of the door and of peers made here.
+
+The folders are 0700 and the files 0600, and belong to the account that uses them (or root): anything looser is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+SEED_BYTES: Final = 32
+ROUTER: Final = "router"
+"""Name of the door's own CURVE key."""
+_CURVE_CHARACTERS: Final = 40
+_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
+_LOOSE: Final = 0o077
+
+
+class KeyFault(Exception):
+    """A key cannot be used; the text is one line for a person: which file, what is wrong, what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePair:
+    """A CURVE key pair, z85. The public half may be told to anybody."""
+
+    public: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"CurvePair({self.public!r})"
+
+
+class Keys:
+    """The keys folder of one host."""
+
+    def __init__(self, state: Path) -> None:
+        self.folder = state / "keys"
+
+    @property
+    def exist(self) -> bool:
+        """Whether `authd init` has been here."""
+        return (self.folder / "host.key").exists()
+
+    def create(self) -> None:
+        """Make every key that is missing; those that are there stay. Raises `KeyFault`."""
+        for folder in (self.folder, self.folder / "curve"):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _check_folder(folder)
+        for name in ("host.key", "ledger.key", "event.key"):
+            _create(self.folder / name, lambda: secrets.token_bytes(SEED_BYTES))
+        self.create_curve(ROUTER)
+
+    def create_curve(self, peer: str) -> CurvePair:
+        """Make a named peer's key pair unless it is there, and return it. Raises `KeyFault`."""
+        _create(self._curve_path(peer), _new_curve)
+        return self.curve(peer)
+
+    def open_host_key(self) -> int:
+        """Open host.key, checked, for the verifier child to read and close. Raises `KeyFault`.
+
+        The descriptor is not inheritable until the spawner says so, and its content was not read here.
+        """
+        _check_folder(self.folder)
+        return _open(self.folder / "host.key", SEED_BYTES)
+
+    def ledger_key(self) -> Ed25519PrivateKey:
+        """Return the key that signs checkpoints. Raises `KeyFault`."""
+        return Ed25519PrivateKey.from_private_bytes(self._read("ledger.key"))
+
+    def event_key(self) -> Ed25519PrivateKey:
+        """Return the key that signs events; `ping` tells its public half. Raises `KeyFault`."""
+        return Ed25519PrivateKey.from_private_bytes(self._read("event.key"))
+
+    def curve(self, peer: str) -> CurvePair:
+        """Return a peer's key pair. Raises `KeyFault`."""
+        path = self._curve_path(peer)
+        _check_folder(path.parent)
+        lines = _read(path, 2 * _CURVE_CHARACTERS + 2).decode("ascii", "replace").split("\n")
+        if [len(line) for line in lines] != [_CURVE_CHARACTERS, _CURVE_CHARACTERS, 0]:
+            raise KeyFault(f"{path}: is not a CURVE key pair; put the original back")
+        return CurvePair(lines[0], lines[1])
+
+    def _read(self, name: str) -> bytes:
+        _check_folder(self.folder)
+        return _read(self.folder / name, SEED_BYTES)
+
+    def _curve_path(self, peer: str) -> Path:
+        if not _NAME.fullmatch(peer):
+            raise KeyFault(f"{peer!r}: a key's name is 1 to 64 of a-z, 0-9, - and _")
+        return self.folder / "curve" / f"{peer}.key"
+
+
+def _new_curve() -> bytes:
+    import zmq
+
+    return b"\n".join((*zmq.curve_keypair(), b""))
+
+
+def _create(path: Path, make: Callable[[], bytes]) -> None:
+    """Write a new key whole or not at all; an existing one wins."""
+    if path.exists():
+        return
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    try:
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
+            file.write(make())
+            file.flush()
+            os.fsync(file.fileno())
+        _link(draft, path)
+    except OSError as error:
+        raise KeyFault(f"{path}: cannot be made: {error.strerror}") from error
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _link(draft: Path, path: Path) -> None:
+    """Give the draft its name, unless somebody was first, and make the name durable."""
+    try:
+        os.link(draft, path)
+    except FileExistsError:
+        return
+    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _read(path: Path, size: int) -> bytes:
+    with os.fdopen(_open(path, size), "rb") as file:
+        return file.read(size)
+
+
+def _open(path: Path, size: int) -> int:
+    """Open a key file and check what was opened, not what the name stood for a moment ago."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except FileNotFoundError:
+        raise KeyFault(f"{path}: is missing; run authd init on a new host, else put the original back") from None
+    except OSError as error:
+        raise KeyFault(f"{path}: cannot be opened: {error.strerror}") from error
+    try:
+        _check_file(path, os.fstat(descriptor), size)
+    except KeyFault:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def _check_file(path: Path, found: os.stat_result, size: int) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        raise KeyFault(f"{path}: must be a plain file")
+    _check_owner(path, found, "0600")
+    if found.st_size != size:
+        raise KeyFault(f"{path}: must be {size} bytes, is {found.st_size}; put the original back")
+
+
+def _check_folder(path: Path) -> None:
+    try:
+        found = path.lstat()
+    except OSError as error:
+        raise KeyFault(f"{path}: is missing; run authd init ({error.strerror})") from error
+    if not stat.S_ISDIR(found.st_mode):
+        raise KeyFault(f"{path}: must be a folder")
+    _check_owner(path, found, "0700")
+
+
+def _check_owner(path: Path, found: os.stat_result, wanted: str) -> None:
+    mode = stat.S_IMODE(found.st_mode)
+    if mode & _LOOSE:
+        raise KeyFault(f"{path}: mode {mode:04o} lets others in; run chmod {wanted} {path}")
+    if found.st_uid not in (os.geteuid(), 0):
+        raise KeyFault(f"{path}: belongs to uid {found.st_uid}; run chown {os.geteuid()} {path}")
