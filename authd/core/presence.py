@@ -55,6 +55,13 @@ def sensed(watch: Watch, present: bool, now: Instant, *, fading: bool) -> Watch:
     return replace(watch, present=True, absent_since=watch.absent_since if fading else None)
 
 
+def absence_fades(watch: Watch, limits: Limits, now: Instant) -> bool:
+    """Whether an absence has begun to fade, whatever else does."""
+    if watch.absent_since is None or limits.absence is None:
+        return False
+    return now >= fades_at(watch.absent_since, limits.absence, limits.fade)
+
+
 def due(watch: Watch, limits: Limits, shift_began: Instant) -> Due:
     """The first of the limits that this session will meet if nothing more happens."""
     since, limit, reason = watch.active_at, limits.idle, EndReason.IDLE

@@ -20,6 +20,7 @@ from authd.core.seat import (
     ReaderUp,
     Recorded,
     Resumed,
+    Sensed,
     StepUpAsked,
     Suspending,
     Tick,
@@ -320,3 +321,17 @@ def test_a_touch_in_the_fade_does_not_lock_when_the_mouse_was_quicker() -> None:
 def test_a_touch_before_the_fade_locks_though_the_fade_has_begun() -> None:
     book = opened() >> quietly(pass_time(51), capture(), pass_time(5))
     assert book >> verdict(AOKI) << "write session.ended aoki lock" << "show locked locked" << "arm n3"
+
+
+# Presence.
+
+
+def test_somebody_takes_no_absence_back_once_it_fades() -> None:
+    book = opened() >> quietly(Sensed(present=False), pass_time(6)) >> Sensed(present=True) >> Activity()
+    assert book >> pass_time(4) << "write session.ended aoki absence" << "show locked locked" << "arm n3"
+
+
+def test_an_absence_that_begins_and_ends_in_an_idle_fade_is_over() -> None:
+    book = opened() >> quietly(pass_time(54), Sensed(present=False), pass_time(1), Sensed(present=True), Activity())
+    assert book >> pass_time(30)
+    assert in_state(book, S.ACTIVE)

@@ -45,7 +45,8 @@ def stir(seat: Seat, event: Event, now: Instant) -> Outcome:
 
 def sense(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, Sensed)
-    fading = seat.state is S.FADING
+    owner = seat.owner
+    fading = owner is not None and presence.absence_fades(seat.watch, owner.limits, now)
     return replace(seat, watch=presence.sensed(seat.watch, event.present, now, fading=fading)), NOTHING
 
 
