@@ -335,3 +335,45 @@ def test_an_absence_that_begins_and_ends_in_an_idle_fade_is_over() -> None:
     book = opened() >> quietly(pass_time(54), Sensed(present=False), pass_time(1), Sensed(present=True), Activity())
     assert book >> pass_time(30)
     assert in_state(book, S.ACTIVE)
+
+
+# The ledger.
+
+
+def test_no_session_opens_while_the_ledger_is_lost() -> None:
+    assert (
+        Playbook()
+        >> quietly(LedgerHealth(healthy=False), touch(AOKI))
+        >> recorded()
+        << "write void aoki"
+        << "show locked ledger_down"
+        << "arm n2"
+    )
+
+
+def test_an_open_session_outlives_the_ledger_by_the_grace() -> None:
+    assert (
+        opened()
+        >> LedgerHealth(healthy=False)
+        >> pass_time(4.9)
+        >> LedgerHealth(healthy=False)
+        >> pass_time(0.1)
+        << "write session.ended aoki fault"
+        << "show locked ledger_down"
+        << "arm n3"
+    )
+
+
+def test_an_open_session_survives_a_ledger_that_heals_in_the_grace() -> None:
+    book = opened() >> LedgerHealth(healthy=False) >> pass_time(4) >> LedgerHealth(healthy=True) >> pass_time(30)
+    assert in_state(book, S.ACTIVE)
+
+
+def test_a_grant_that_is_not_recorded_is_void() -> None:
+    book = Playbook() >> quietly(touch(AOKI)) >> NotRecorded("s1") << "write void aoki" << "show locked ledger_down"
+    assert book << "arm n2" >> Recorded("s1")
+
+
+def test_a_grant_that_comes_when_the_touch_is_stale_is_void() -> None:
+    book = Playbook() >> quietly(touch(AOKI)) >> leap(10) >> recorded() << "write void aoki" << "show locked locked"
+    assert book << "arm n2"

@@ -113,6 +113,11 @@ def pending_fresh(seat: Seat, event: Event, now: Instant) -> bool:
     return seat.pending is not None and seat.pending.id == event.id and now < stale_at(seat.pending)
 
 
+def ledger_lost(seat: Seat, event: Event, now: Instant) -> bool:
+    """A row came through, but the ledger says it cannot be relied on: the session would have to end at once."""
+    return seat.ledger_lost_at is not None and pending_same(seat, event, now)
+
+
 def pending_same(seat: Seat, event: Event, now: Instant) -> bool:
     assert isinstance(event, NotRecorded | Recorded)
     return seat.pending is not None and seat.pending.id == event.id

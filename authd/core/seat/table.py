@@ -91,6 +91,7 @@ RULES: tuple[Rule, ...] = (
     Rule(OWNED, Verdict, guards.refused, touches.refuse, None),
     Rule(OWNED, Verdict, guards.current, touches.miss, None),
     # The ledger's answer.
+    Rule((S.GRANTING,), Recorded, guards.ledger_lost, world.void_unrecorded, HOME),
     Rule((S.GRANTING,), Recorded, guards.pending_fresh, activate, S.ACTIVE),
     Rule((S.GRANTING,), Recorded, guards.pending_same, world.void_locked, HOME),
     Rule((S.GRANTING,), NotRecorded, guards.pending_same, world.void_unrecorded, HOME),
