@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from authd.core import seat as machine
-from authd.core.model import SECOND, Instant, Miss, Nonce, SeatState, SessionId
+from authd.core.model import SECOND, Instant, Kind, Miss, Nonce, SeatState, SessionId
 from authd.core.seat import (
     Activity,
+    Captured,
+    Elsewhere,
     Event,
     Failed,
     FingerDown,
     Held,
     LedgerHealth,
+    Lent,
     NotRecorded,
     PolicyChanged,
     Pressed,
@@ -20,7 +25,10 @@ from authd.core.seat import (
     ReaderUp,
     Recorded,
     Resumed,
+    Returned,
+    Revoked,
     Sensed,
+    Shutdown,
     StepUpAsked,
     Suspending,
     Tick,
@@ -28,10 +36,13 @@ from authd.core.seat import (
 )
 from tests.core.playbook import (
     AOKI,
+    BABA,
     PERMIT,
+    REFUSE,
     SECOND_VEIN,
     START,
     VEIN,
+    Line,
     Playbook,
     candidate,
     capture,
@@ -377,3 +388,172 @@ def test_a_grant_that_is_not_recorded_is_void() -> None:
 def test_a_grant_that_comes_when_the_touch_is_stale_is_void() -> None:
     book = Playbook() >> quietly(touch(AOKI)) >> leap(10) >> recorded() << "write void aoki" << "show locked locked"
     assert book << "arm n2"
+
+
+# Misses.
+
+
+def test_a_verdict_that_does_not_come_says_so() -> None:
+    book = Playbook() >> quietly(capture()) >> pass_time(10) << "show locked fault" << "arm n2"
+    assert book >> pass_time(4) << "show locked waiting"
+
+
+def test_two_misses_show_the_other_ways() -> None:
+    assert (
+        Playbook()
+        >> quietly(capture())
+        >> verdict(Miss.NOBODY)
+        << "write attempt.not_recognised"
+        << "show locked once_more"
+        << "arm n2"
+        >> quietly(capture())
+        >> verdict(Miss.NOBODY)
+        << "write attempt.not_recognised"
+        << "show locked other_way"
+        << "arm n3"
+    )
+
+
+def test_a_replayed_probe_is_refused() -> None:
+    book = Playbook() >> quietly(capture()) >> verdict(Miss.REPLAYED) << "write attempt.refused"
+    assert book << "show locked other_way" << "arm n2"
+
+
+def test_a_device_fault_is_nobodys() -> None:
+    book = Playbook() >> quietly(capture()) >> verdict(Miss.UNAVAILABLE) << "show locked fault" << "arm n2"
+    assert book.seat.misses == 0
+
+
+def test_a_visitors_touch_does_not_disturb_the_owner() -> None:
+    assert opened() >> touch(Miss.NOBODY) << "write attempt.not_recognised" << "arm n3"
+
+
+def test_a_refused_person_is_told_why_and_recorded() -> None:
+    book = Playbook() >> quietly(capture()) >> verdict(AOKI, REFUSE) << "write attempt.refused aoki"
+    assert book << "show locked refused_hours" << "arm n2"
+
+
+# Hand-over, one person one seat, and what the world does.
+
+
+def test_a_hand_over_ends_the_first_session_before_it_asks_for_the_second() -> None:
+    assert (
+        opened()
+        >> touch(BABA)
+        << "write session.ended aoki handover"
+        << "append grant baba"
+        << "show granting reading"
+        >> recorded()
+        << "end elsewhere baba"
+        << "begin shift baba"
+        << "write session.started baba"
+        << "show active start baba"
+        << "arm n3"
+    )
+
+
+def test_a_refused_person_takes_nothing_over() -> None:
+    assert opened() >> touch(BABA, REFUSE) << "write attempt.refused baba" << "arm n3"
+
+
+def test_a_bounce_does_nothing() -> None:
+    assert opened(after=1.9) >> touch(AOKI) << "arm n3" >> pass_time(0.2) >> quietly(touch(AOKI))
+    book = opened(after=2) >> quietly(touch(AOKI))
+    assert in_state(book, S.LOCKED)
+
+
+def test_a_lock_by_touch_needs_nobodys_permission() -> None:
+    assert in_state(opened() >> quietly(touch(AOKI, REFUSE)), S.LOCKED)
+
+
+@pytest.mark.parametrize(
+    ("event", "ended", "shown"),
+    [
+        (Elsewhere(AOKI), "elsewhere", "moved_away"),
+        (PolicyChanged(), "policy", "refused"),
+        (Failed(), "fault", "fault"),
+        (Pressed(), "lock", "locked"),
+        (Suspending(), "lock", "locked"),
+    ],
+    ids=lambda each: type(each).__name__ if not isinstance(each, str) else each,
+)
+def test_what_ends_a_session(event: Event, ended: str, shown: str) -> None:
+    book = opened() >> event << f"write session.ended aoki {ended}" << f"show locked {shown}"
+    book.forget()
+    assert in_state(book, S.LOCKED)
+
+
+def test_a_revoked_person_loses_session_and_shift() -> None:
+    book = opened() >> Revoked(BABA) >> Revoked(AOKI) << "write session.ended aoki revoked" << "end shift aoki"
+    assert book << "write shift.ended aoki" << "show locked locked" << "arm n3"
+
+
+def test_a_shutdown_ends_the_session_and_nothing_opens_after_it() -> None:
+    book = opened() >> Shutdown() << "write session.ended aoki shutdown" << "show out_of_service fault"
+    assert book >> ReaderUp(VEIN) >> Captured(Nonce("n2")) >> Resumed() << "show out_of_service locked"
+
+
+# Every verdict that is early, late, repeated or another's.
+
+
+def verdict_under(nonce: str) -> Verdict:
+    return Verdict(Nonce(nonce), candidate(AOKI, Nonce(nonce)), PERMIT, SessionId("forged"))
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        quietly(),
+        quietly(touch(Miss.NOBODY)),
+        quietly(capture(), pass_time(10)),
+        quietly(capture(), ReaderDown(VEIN, "removed"), ReaderUp(VEIN)),
+        quietly(touch(AOKI), recorded(), Pressed()),
+        quietly(touch(BABA), recorded()),
+        quietly(capture(), Suspending()),
+        quietly(capture(), Failed()),
+        quietly(capture(), Shutdown()),
+    ],
+    ids=["early", "answered", "late", "replugged", "repeated", "other's", "asleep", "failed", "shut"],
+)
+def test_a_verdict_out_of_its_time_opens_nothing(before: Line) -> None:
+    book = Playbook() >> before
+    granted = kinds(book.effects).count("grant")
+    assert book >> verdict_under("n1") >> verdict_under("") >> verdict_under("n99")
+    assert kinds(book.effects).count("grant") == granted
+
+
+events = st.sampled_from(
+    [
+        *(Activity(), FingerDown(), Pressed(), Pressed(logout=True), Failed(), Suspending(), Resumed(), Tick()),
+        *(Sensed(present=True), Sensed(present=False), LedgerHealth(healthy=True), LedgerHealth(healthy=False)),
+        *(ReaderUp(VEIN), ReaderUp(SECOND_VEIN), ReaderDown(VEIN, "removed"), ReaderDown(SECOND_VEIN, "hot")),
+        *(Revoked(AOKI), Elsewhere(AOKI), PolicyChanged(), Lent(), Returned(), verdict_under("n1"), Held(Nonce("n2"))),
+        *(capture(), touch(AOKI), touch(BABA), touch(BABA, REFUSE), touch(Miss.NOBODY), recorded(), ASKED),
+        *(verdict(AOKI), Recorded("u1"), NotRecorded("s1"), pass_time(1), pass_time(5), pass_time(40), leap(11)),
+    ]
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(events, max_size=40))
+def test_whatever_happens_the_seat_is_whole(lines: list[Line]) -> None:
+    """Owner and pending session fit the state, one session is open at a time, each start follows its grant."""
+    book, open_, granted = Playbook(), None, set[str]()
+    for line in lines:
+        seen = len(book.effects)
+        book = book >> quietly(line)
+        assert in_state(book, book.seat.state)
+        for effect in book.effects[seen:]:
+            entry = getattr(effect, "entry", None)
+            if entry is None:
+                continue
+            if entry.kind is Kind.GRANT:
+                granted.add(entry.session)
+            elif entry.kind is Kind.SESSION_STARTED:
+                assert open_ is None
+                assert entry.session in granted
+                open_ = entry.session
+            elif entry.kind is Kind.SESSION_ENDED:
+                assert open_ == entry.session
+                open_ = None
+        assert open_ == (book.seat.owner.id if book.seat.owner else None)

@@ -15,7 +15,7 @@ from authd.core import presence
 from authd.core.model import EndReason, Instant, Kind, Message, SeatState, Session
 from authd.core.seat.effects import Arm, Effect, Show, StepUpDone, Write
 from authd.core.seat.events import Event
-from authd.core.seat.session import NOTHING, Outcome, ended_home, entry_of, join, rearm, void
+from authd.core.seat.session import NOTHING, Outcome, ended_home, entry_of, join, unsuccessful, void
 from authd.core.seat.state import LEDGER_GRACE, VERDICT_WITHIN, S, Seat, face_of, home, looks, resting, stale_at
 from authd.core.seat.table import HOME, TRANSITIONS, Rule
 
@@ -44,7 +44,7 @@ def _settle(seat: Seat, now: Instant) -> Outcome:
         seat = replace(seat, state=home(seat))
     waiting = seat.verification
     if waiting is not None and waiting.captured_at is not None and now >= waiting.captured_at + VERDICT_WITHIN:
-        seat, effects = join(rearm(replace(seat, state=_unverified(seat))), effects)
+        seat, effects = join(unsuccessful(replace(seat, state=_unverified(seat)), Message.FAULT, now), effects)
     if seat.message_until is not None and now >= seat.message_until:
         seat = replace(seat, message=resting(seat), message_until=None, hint=None, misses=0)
     return seat, effects

@@ -67,6 +67,12 @@ def rearm(seat: Seat) -> Outcome:
     return seat, arms(seat)
 
 
+def unsuccessful(seat: Seat, message: Message, now: Instant) -> Outcome:
+    """Nothing came of the touch. The screen of a working owner is not disturbed by it."""
+    seat, effects = rearm(seat)
+    return (seat if seat.owner else say(seat, message, now)), effects
+
+
 def arms(seat: Seat) -> tuple[Effect, ...]:
     """Ask for an armed reader, where one can be armed."""
     ready = bool(seat.readers) and not (seat.asleep or seat.closed or seat.lent)

@@ -8,7 +8,18 @@ from authd.core import presence
 from authd.core.model import Candidate, EndReason, Epoch, Instant, Kind, Message, Miss, Session, Value
 from authd.core.seat.effects import Append, Arm, StepUpDone, Write
 from authd.core.seat.events import Armed, Captured, Event, Hinted, StepUpAsked, Throttled, Verdict
-from authd.core.seat.session import MESSAGE_FOR, NOTHING, Outcome, end, entry_of, evidence, join, rearm, say
+from authd.core.seat.session import (
+    MESSAGE_FOR,
+    NOTHING,
+    Outcome,
+    end,
+    entry_of,
+    evidence,
+    join,
+    rearm,
+    say,
+    unsuccessful,
+)
 from authd.core.seat.state import Seat, StepUp, Verification
 
 MISSES_BEFORE_OTHER_WAY = 2
@@ -100,12 +111,6 @@ def miss(seat: Seat, event: Event, now: Instant) -> Outcome:
     misses = seat.misses + 1
     message = Message.OTHER_WAY if misses >= MISSES_BEFORE_OTHER_WAY or refused else Message.ONCE_MORE
     return join(unsuccessful(replace(seat, misses=misses), message, now), (Write(entry),))
-
-
-def unsuccessful(seat: Seat, message: Message, now: Instant) -> Outcome:
-    """Nothing came of the touch. The screen of a working owner is not disturbed by it."""
-    seat, effects = rearm(seat)
-    return (seat if seat.owner else say(seat, message, now)), effects
 
 
 def ignore_bounce(seat: Seat, event: Event, now: Instant) -> Outcome:
