@@ -6,13 +6,14 @@ not enough: it skips a `forbid` that fails, and a `forbid` on a group says nothi
 
 from __future__ import annotations
 
-import json
 import logging
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
+
+import msgspec
 
 from authd.core.model import Action, Decision, Limits, Message, Request
 from authd.service.pdp import cedar
@@ -142,7 +143,7 @@ def question(settings: Settings, seat: SeatAttrs, request: Request, time: LocalT
         "principal": {"type": "Subject", "id": request.subject},
         "action": {"type": "Action", "id": request.action},
         "resource": {"type": "System", "id": _system(request)} if step_up else {"type": "Seat", "id": request.seat},
-        "context": json.dumps(_context(settings, seat, request, time)),
+        "context": msgspec.json.encode(_context(settings, seat, request, time)).decode(),
     }
 
 
