@@ -17,7 +17,7 @@ _CALLS = """
 read readv pread64 write writev pwrite64 lseek close close_range dup dup2 dup3 fcntl pipe2 eventfd2
 stat fstat lstat newfstatat statx statfs fstatfs access faccessat faccessat2 readlink readlinkat getdents64 getcwd
 poll ppoll select pselect6 epoll_create1 epoll_ctl epoll_wait epoll_pwait timerfd_create timerfd_settime
-brk munmap mremap madvise mlock munlock fadvise64
+brk munmap mremap madvise mlock munlock fadvise64 flock
 rt_sigaction rt_sigprocmask rt_sigreturn sigaltstack
 clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday times
 futex futex_waitv set_robust_list get_robust_list set_tid_address rseq membarrier restart_syscall arch_prctl

@@ -8,6 +8,7 @@ FIFO open: its end is an unplugged sensor, which the seat is told of, and never 
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import termios
 from collections.abc import AsyncGenerator, Mapping
@@ -36,10 +37,14 @@ class Sensor:
             raise DriverError(Fault.NOT_PERMITTED, "source: fifo:... or serial:... with a usual speed is expected")
         try:
             self._fd = os.open(self._path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY)
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if self._speed is not None:
                 _make_raw(self._fd, self._speed)
         except FileNotFoundError:
             raise DriverError(Fault.REMOVED, self._path) from None
+        except BlockingIOError:
+            await self.close()
+            raise DriverError(Fault.BUSY, self._path) from None
         except (OSError, termios.error) as error:
             raise DriverError(Fault.NOT_PERMITTED, f"{self._path}: {error}") from None
 
@@ -48,12 +53,12 @@ class Sensor:
         del ask
         if isinstance(op, Capture):
             raise DriverError(Fault.NOT_PERMITTED, "a presence sensor takes no samples")
+        self._catch_up()
         if self._present is not None:
             yield _change(self._present)
         while True:
-            before, self._present = self._present, await self._next()
-            if self._present != before:
-                yield _change(self._present)
+            if self._differs(await self._line()):
+                yield _change(bool(self._present))
 
     async def close(self) -> None:
         """Release the device; safe to call twice."""
@@ -62,35 +67,52 @@ class Sensor:
         if fd is not None:
             os.close(fd)
 
-    async def _next(self) -> bool:
-        while b"\n" not in self._unread:
-            if len(self._unread) > MAX_LINE:
-                raise DriverError(Fault.PROTOCOL, "a line that does not end")
-            self._unread += await self._read()
-        line, _, self._unread = self._unread.partition(b"\n")
+    def _differs(self, line: bytes) -> bool:
         word = _WORDS.get(line.strip().upper())
         if word is None:
             raise DriverError(Fault.PROTOCOL, "neither present nor absent")
-        return word
+        before, self._present = self._present, word
+        return word is not before
 
-    async def _read(self) -> bytes:
-        if self._fd is None:
-            raise DriverError(Fault.REMOVED, "not open")
-        fd, loop, ready = self._fd, asyncio.get_running_loop(), asyncio.Event()
-        loop.add_reader(fd, ready.set)
+    def _catch_up(self) -> None:
+        """Take what was said while nobody watched: only the last of it is true."""
+        while self._more():
+            *lines, self._unread = self._unread.split(b"\n")
+            for line in lines:
+                self._differs(line)
+
+    async def _line(self) -> bytes:
+        loop, ready = asyncio.get_running_loop(), asyncio.Event()
+        while b"\n" not in self._unread:
+            fd = self._claimed()
+            loop.add_reader(fd, ready.set)
+            try:
+                await ready.wait()
+            finally:
+                loop.remove_reader(fd)
+            ready.clear()
+            if self._more() == b"":
+                raise DriverError(Fault.REMOVED, "the other side is closed")
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
+
+    def _more(self) -> bytes | None:
+        """Read what is there now; None if there is nothing yet, nothing at all if nobody is at the other side."""
         try:
-            await ready.wait()
-        finally:
-            loop.remove_reader(fd)
-        try:
-            data = os.read(fd, MAX_LINE)
+            data = os.read(self._claimed(), MAX_LINE)
         except BlockingIOError:
-            return b""
+            return None
         except OSError as error:  # a serial line that is pulled says EIO
             raise DriverError(Fault.REMOVED, str(error)) from None
-        if not data:
-            raise DriverError(Fault.REMOVED, "the other side is closed")
+        self._unread += data
+        if len(self._unread.rpartition(b"\n")[2]) > MAX_LINE:
+            raise DriverError(Fault.PROTOCOL, "a line that does not end")
         return data
+
+    def _claimed(self) -> int:
+        if self._fd is None:
+            raise DriverError(Fault.REMOVED, "not open")
+        return self._fd
 
 
 def _change(present: bool) -> StateChange:
@@ -103,7 +125,7 @@ def _make_raw(fd: int, speed: int) -> None:
     del oflag
     cflag = cflag & ~(termios.CSIZE | termios.PARENB | termios.CSTOPB) | termios.CS8 | termios.CREAD | termios.CLOCAL
     lflag &= ~(termios.ECHO | termios.ISIG | termios.IEXTEN)
-    iflag &= ~(termios.IXON | termios.IXOFF)
+    iflag &= ~(termios.IXON | termios.IXOFF | termios.ICRNL)
     termios.tcsetattr(fd, termios.TCSANOW, [iflag, 0, cflag, lflag, speed, speed, control])
 
 

@@ -1,0 +1,297 @@
+"""The verifier child as the path sees it (`ports.Verifier`), and as enrolment and the store see it.
+
+The child alone holds the host key and opened templates; here pass only sealed records, probes and answers. It is
+crash-only: each time it comes up, the whole gallery is given to it anew, and until then nobody can be identified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from itertools import chain
+from pathlib import Path
+
+from authd.core.model import Candidate, Evidence, Factor, Fault, Found, Grade, Hint, Miss, ReaderId, SubjectId
+from authd.core.ports import Clock, PortError, Sample, Unavailable
+from authd.service.host.frames import (
+    Answer,
+    Ended,
+    Enrol,
+    Failed,
+    Frame,
+    Load,
+    Loaded,
+    Message,
+    Presentation,
+    Refused,
+    Remove,
+    Scope,
+    Search,
+    Spoiled,
+    Start,
+)
+from authd.service.host.manifest import Grants, Limits, Manifest
+from authd.service.host.process import Plan
+from authd.service.host.supervisor import Keeper
+from authd.service.seal import SealedTemplate, WrappedKey
+
+ANSWER_SECONDS = 10.0
+LOAD_SECONDS = 60.0
+SCOPE_PART = 500
+LIMITS = Limits(memory_mb=2048, files=32, threads=4)
+_LAST = (Answer, Loaded, Ended, Refused, Failed)
+
+log = logging.getLogger("authd.verifier")
+
+
+class NoTemplate(Exception):
+    """The presentations do not make a template; `hint` is for the person."""
+
+    def __init__(self, hint: Hint) -> None:
+        super().__init__(hint.value)
+        self.hint = hint
+
+
+@dataclass(frozen=True, slots=True)
+class Sealed:
+    """Keys and templates as the store keeps them."""
+
+    keys: Sequence[WrappedKey]
+    templates: Sequence[SealedTemplate]
+
+
+Gallery = Callable[[], Awaitable[Sealed]]
+"""Reads every person's records from the store, those left out whose digest is not the anchored one."""
+
+
+@dataclass(slots=True)
+class _Call:
+    done: asyncio.Future[list[Message]]
+    answers: list[Message] = field(default_factory=list[Message])
+
+
+class ChildVerifier:
+    """The supervised verifier child. `run` belongs into the daemon's TaskGroup.
+
+    key: file of the host key; store: id of the store; comparators: modality -> `module:attribute` as the registry finds
+    them; readers: the manifest of each reader whose samples will come.
+    """
+
+    def __init__(
+        self,
+        key: Path,
+        store: str,
+        comparators: Mapping[str, str],
+        readers: Mapping[ReaderId, Manifest],
+        gallery: Gallery,
+        clock: Clock,
+        *,
+        lenient: bool = False,
+    ) -> None:
+        self._readers, self._gallery, self._clock = readers, gallery, clock
+        self._factors = {id_: Factor(each.modality) for id_, each in readers.items() if each.kind == "touch"}
+        start = Start(0, Grants(limits=LIMITS), not lenient, comparators=dict(comparators), store=store)
+        self.keeper = Keeper(Plan("verifier", "verifier", start, key), self)
+        self.ready = asyncio.Event()
+        """Set while the gallery is loaded."""
+        self.spoiled: set[str] = set()
+        """References of records that did not open in their slot at the last load: swapped, rolled back or damaged."""
+        self._up = asyncio.Event()
+        self._writing = asyncio.Lock()
+        self._calls: dict[int, _Call] = {}
+        self._op = 0
+        self._busy: set[ReaderId] = set()
+        self._counts: dict[str, dict[str, int]] = {}
+        self._fmr: dict[str, float] = {}
+
+    async def run(self) -> None:
+        """Keep the child alive and its gallery loaded, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.keeper.run())
+            while True:
+                await self._up.wait()
+                self._up.clear()
+                await self._reload()
+
+    # What its child says: the `Handler` of the supervisor.
+
+    def up(self, keeper: Keeper) -> None:
+        """The child serves, with an empty gallery."""
+        del keeper
+        self._up.set()
+
+    def down(self, fault: Fault, detail: str) -> None:
+        """The child is gone: what was asked has no answer."""
+        del detail
+        self.ready.clear()
+        self._up.clear()
+        for call in self._calls.values():
+            if not call.done.done():
+                call.done.set_exception(Unavailable(f"verifier: {fault.value}"))
+
+    def frame(self, frame: Frame) -> None:
+        """Part of an answer; what belongs to no open call came too late."""
+        call = self._calls.get(frame.op)
+        if call is None or call.done.done():
+            return
+        call.answers.append(frame.message)
+        if isinstance(frame.message, _LAST):
+            call.done.set_result(call.answers)
+
+    # The path.
+
+    async def identify(self, sample: Sample, scope: Sequence[SubjectId]) -> Found:
+        """Part of `ports.Verifier`."""
+        captured_at = self._clock.now()
+        if not self.ready.is_set():
+            raise Unavailable("verifier: no gallery")
+        wanted = [sample.claim] if sample.claim is not None else list(scope)
+        nobody = Miss.NOBODY if sample.claim is None else Miss.NOT_CLAIMED
+        if not wanted:
+            return nobody
+        answer = await self._search(sample, wanted)
+        if answer.replayed:
+            return Miss.REPLAYED
+        if not answer.subject:
+            return nobody
+        evidence = Evidence(
+            sample.reader,
+            self._factors[sample.reader],
+            Grade.MATCHED,
+            sample.nonce,
+            captured_at,
+            answer.reference,
+            answer.score,
+            answer.margin,
+            self._readers[sample.reader].pad_level,
+        )
+        return Candidate(SubjectId(answer.subject), evidence)
+
+    async def _search(self, sample: Sample, scope: Sequence[SubjectId]) -> Answer:
+        if sample.reader not in self._factors:
+            raise Unavailable(f"verifier: {sample.reader} is no reader of its")
+        parts = (Scope(tuple(scope[i : i + SCOPE_PART])) for i in range(0, len(scope), SCOPE_PART))
+        search = Search(self._readers[sample.reader].modality, sample.probe)
+        async with self._only(sample.reader):
+            (*_, answer) = await self._ask(chain[Message](parts, [search]), ANSWER_SECONDS)
+        if not isinstance(answer, Answer) or (answer.subject and answer.subject not in scope):
+            self.keeper.recycle(Fault.PROTOCOL, "an answer to another question")
+            raise Unavailable("verifier: protocol")
+        return answer
+
+    @asynccontextmanager
+    async def _only(self, reader: ReaderId) -> AsyncGenerator[None, None]:
+        """One open verification a reader; a second one is refused, not queued."""
+        if reader in self._busy:
+            raise Unavailable("verifier: busy")
+        self._busy.add(reader)
+        try:
+            yield
+        finally:
+            self._busy.discard(reader)
+
+    def templates(self, modality: str, scope: Iterable[SubjectId]) -> int:
+        """Return how many references a touch is compared with."""
+        counts = self._counts.get(modality, {})
+        return sum(counts.get(subject, 0) for subject in scope)
+
+    def false_identification(self, modality: str, scope: Iterable[SubjectId]) -> float:
+        """Return the bound FMR x templates of one touch; 1.0 while nothing is known of the comparator."""
+        return min(1.0, self._fmr.get(modality, 1.0) * max(1, self.templates(modality, scope)))
+
+    def fmr(self, modality: str) -> float | None:
+        """Return the comparator's false match rate of one comparison; None until it has said."""
+        return self._fmr.get(modality)
+
+    # Enrolment and the store.
+
+    async def enrol(
+        self, subject: SubjectId, modality: str, finger: str, probes: Sequence[bytes], key: WrappedKey | None
+    ) -> Sealed:
+        """Make and seal the templates of one finger; nothing is in the gallery until `add`.
+
+        `key`: the person's own, None for a new person. Raises `NoTemplate`, `Unavailable`.
+        """
+        own: list[Message] = [key] if key is not None else []
+        asked = [*own, *map(Presentation, probes), Enrol(subject, modality, finger)]
+        answers = await self._ask(asked, ANSWER_SECONDS)
+        if isinstance(answers[-1], Refused):
+            raise NoTemplate(Hint(answers[-1].hint))
+        keys = [each for each in answers if isinstance(each, WrappedKey)]
+        made = [each for each in answers if isinstance(each, SealedTemplate)]
+        slots = {(each.subject, each.modality, each.finger) for each in made}
+        if slots != {(subject, modality, finger)} or [each.subject for each in keys] != [subject]:
+            raise Unavailable("verifier: an enrolment of nothing, or of another")
+        return Sealed(keys, made)
+
+    async def add(self, sealed: Sealed) -> None:
+        """Add records that the store already holds. While the child is away this is its next load's business."""
+        async with self._writing:
+            if self.ready.is_set():
+                await self._load(sealed, replace=False)
+
+    async def remove(self, subject: SubjectId) -> None:
+        """Forget a person whom the store has already forgotten."""
+        async with self._writing:
+            if self.ready.is_set():
+                await self._ask([Remove(subject)], ANSWER_SECONDS)
+            for counts in self._counts.values():
+                counts.pop(subject, None)
+
+    async def reload(self) -> None:
+        """Give the whole gallery anew, after a change in the store that `add` and `remove` do not tell."""
+        self._up.set()
+
+    async def _reload(self) -> None:
+        async with self._writing:  # so that what is added meanwhile comes after what was read here
+            try:
+                await self._load(await self._gallery(), replace=True)
+                self.ready.set()
+            except PortError as error:
+                log.error("the gallery is not loaded: %s", error)
+                self.keeper.recycle(Fault.TIMEOUT, "its gallery could not be loaded")
+
+    async def _load(self, sealed: Sealed, *, replace: bool) -> None:
+        asked = chain[Message](sealed.keys, sealed.templates, [Load(replace)])
+        *bad, last = await self._ask(asked, LOAD_SECONDS)
+        if not isinstance(last, Loaded):
+            raise Unavailable("verifier: the gallery was not taken")
+        spoiled = {each.template for each in bad if isinstance(each, Spoiled)}
+        if spoiled:
+            log.error("%d templates do not open in their slots: run `authd ledger verify`", len(spoiled))
+        self._count([each for each in sealed.templates if each.reference not in spoiled], replace)
+        self.spoiled = spoiled if replace else self.spoiled | spoiled
+        self._fmr = dict(last.fmr)
+
+    def _count(self, templates: Iterable[SealedTemplate], replace: bool) -> None:
+        if replace:
+            self._counts.clear()
+        for each in templates:
+            counts = self._counts.setdefault(each.modality, {})
+            counts[each.subject] = counts.get(each.subject, 0) + 1
+
+    async def _ask(self, messages: Iterable[Message], seconds: float) -> list[Message]:
+        """Send one operation and return its answers, the last of which ends it. Raises `Unavailable`."""
+        self._op += 1
+        op, call = self._op, _Call(asyncio.get_running_loop().create_future())
+        self._calls[op] = call
+        try:
+            async with asyncio.timeout(seconds):
+                for message in messages:
+                    if not self.keeper.send(op, message):
+                        raise Unavailable("verifier: away")
+                    await self.keeper.drained()
+                answers = await call.done
+        except TimeoutError:
+            self.keeper.recycle(Fault.TIMEOUT, "no answer")
+            raise Unavailable("verifier: no answer in time") from None
+        finally:
+            del self._calls[op]
+            if not call.done.cancel() and not call.done.cancelled():
+                call.done.exception()  # looked at, so that asyncio does not report it as forgotten
+        if isinstance(answers[-1], Failed):
+            raise Unavailable(f"verifier: {answers[-1].fault.value}: {answers[-1].detail}")
+        return answers
