@@ -32,7 +32,8 @@ class Running:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.do(self._server.end)
+        if self._thread.is_alive():
+            self.do(self.stop)
         self._thread.join(10)
         self._listener.close()
 
@@ -43,6 +44,10 @@ class Running:
             act()
 
         asyncio.run_coroutine_threadsafe(once(), self._loop).result(10)
+
+    def stop(self) -> None:
+        """End the server; to be called in its loop."""
+        self._server.end()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
