@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from authd.core.model import EndReason, Entry, Grade, Instant, Kind, SeatId, SessionId, SubjectId, Value
 from authd.service.ledger import KeySigner, Ledger
+from authd.service.ledger.segment import Connect
+from authd.service.sqlite import connect
 
 SIGNER = KeySigner("city.example/desk", bytes(range(32)))
 OTHER = KeySigner("city.example/desk", bytes(32))
@@ -26,6 +27,9 @@ class RealClock:
 
     def now(self) -> Instant:
         return Instant(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+
+    def wall(self) -> int:
+        return time.time_ns() // 1_000_000
 
 
 @dataclass
@@ -58,10 +62,15 @@ class Health:
 
 
 @asynccontextmanager
-async def opened(folder: Path, clock: HandClock | None = None, **options: Any) -> AsyncIterator[Ledger]:
+async def opened(
+    folder: Path,
+    clock: HandClock | RealClock | None = None,
+    on_health: Health | None = None,
+    reserve: int = 65_536,
+    connect: Connect = connect,
+) -> AsyncGenerator[Ledger]:
     clock = clock or HandClock()
-    signer = options.pop("signer", SIGNER)
-    ledger = await Ledger.open(folder, signer, clock, clock.wall, **{"reserve": 65_536} | options)
+    ledger = await Ledger.open(folder, SIGNER, clock, clock.wall, on_health=on_health, reserve=reserve, connect=connect)
     try:
         yield ledger
     finally:
@@ -97,9 +106,9 @@ def entry(
     )
 
 
-async def fill(folder: Path, rows: int, **options: Any) -> None:
+async def fill(folder: Path, rows: int, clock: HandClock | None = None) -> None:
     """A closed ledger of so many rows: sessions that begin and end, one after the other, at five seats."""
-    async with opened(folder, **options) as ledger:
+    async with opened(folder, clock) as ledger:
         for number in range(rows):
             make = ended if number % 2 else started
             ledger.write(make(number // 2, f"counter-{number % 10 // 2}", f"sub_{number // 2 % 7}"))

@@ -22,13 +22,13 @@ _CLOSES = frozenset({Kind.VOID, Kind.SESSION_ENDED})
 
 
 class KeySigner:
-    """An Ed25519 key from its 32-byte seed. `name` is the ledger's origin, such as `city.example/desk-3`."""
+    """An Ed25519 key, or its 32-byte seed. `name` is the ledger's origin, such as `city.example/desk-3`."""
 
-    def __init__(self, name: str, seed: bytes) -> None:
+    def __init__(self, name: str, key: Ed25519PrivateKey | bytes) -> None:
         if not name or len(name) > 200 or "+" in name or any(c.isspace() or not c.isprintable() for c in name):
             raise ValueError("the name of a key has no white space and no +")
         self.name = name
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self._key = Ed25519PrivateKey.from_private_bytes(key) if isinstance(key, bytes) else key
         self.public_key = self._key.public_key().public_bytes_raw()
 
     def sign(self, message: bytes) -> bytes:

@@ -133,10 +133,10 @@ class Ledger:
         """Grants without start or void, and sessions without end, as they stood when the ledger was opened."""
         return [row.entry for row in await self._read(self._reader.rows, self._earlier)]
 
-    async def follow(self, after: int, *, internal: bool = False) -> AsyncIterator[Recorded]:
+    async def follow(self, after: int, *, internal: bool = True) -> AsyncIterator[Recorded]:
         """Yield every row behind number `after`, in order, for as long as the ledger is open.
 
-        Rows of `INTERNAL_KINDS` only if asked for.
+        `internal` False leaves out the kinds that are never published (`INTERNAL_KINDS`).
         """
         while not self._closed:
             news = self._news
@@ -160,9 +160,15 @@ class Ledger:
         """Return the newest anchored digest of each template, by template id without version."""
         return await self._read(self._reader.anchors)
 
-    def head(self) -> Standing:
-        """Return how far the ledger has durably come."""
-        return self._standing
+    @property
+    def head(self) -> int:
+        """Number of the last durable row; 0 when there is none."""
+        return self._standing.seq
+
+    @property
+    def size(self) -> int:
+        """Durable rows: leaves in the tree. Below `head` by the numbers that gaps passed over."""
+        return self._standing.size
 
     async def checkpoint(self) -> str:
         """Return a freshly signed checkpoint note that covers everything durable. Raises `LedgerDown`."""

@@ -16,7 +16,7 @@ def migrate(db: Database, version: int) -> None:
     """Bring one segment to `FORMAT`, in one transaction a step: after a crash it stands at one format or the next."""
     for step in range(version, FORMAT):
         with db.transaction():
-            _STEPS[step](db)
+            STEPS[step](db)
             db.pragma("user_version", step + 1)
 
 
@@ -29,5 +29,5 @@ def _index_rare_kinds(db: Database) -> None:
         db.executemany("INSERT INTO place VALUES(?, ?, ?)", rows)
 
 
-_STEPS: dict[int, Callable[[Database], None]] = {1: _index_rare_kinds}
+STEPS: dict[int, Callable[[Database], None]] = {1: _index_rare_kinds}
 """Format -> what brings a segment to the next."""
