@@ -61,10 +61,7 @@ class Pipeline:
     # The one path.
 
     async def _touch(self, seat: SeatId, sample: port.Sample) -> None:
-        """One touch, from its sample to the seat machine's verdict."""
-        self.feed(seat, machine.Captured(sample.nonce))  # the stamp; a nonce that was cancelled gets none
-        if not self._stamped(seat, sample):
-            return
+        """One touch, from its stamped sample to the seat machine's verdict."""
         may = self.charges.judge(seat, sample)
         if not may.allowed:
             self.feed(seat, machine.Throttled(sample.nonce, None if may.disabled else may.until))
@@ -74,9 +71,12 @@ class Pipeline:
         await self.charges.after(seat, sample, owed, found)
         self.feed(seat, self._verdict(seat, sample, found))
 
-    def _stamped(self, seat: SeatId, sample: port.Sample) -> bool:
-        waiting = self.seats[seat].verification
-        return waiting is not None and waiting.nonce == sample.nonce and waiting.captured_at is not None
+    def _stamp(self, seat: SeatId, sample: port.Sample) -> bool:
+        """Stamp it as it comes in; a cancelled nonce gets no stamp, and no nonce gets two."""
+        before = self.seats[seat].verification
+        self.feed(seat, machine.Captured(sample.nonce))
+        open_ = self.seats[seat].verification
+        return open_ is not None and open_ is not before and open_.captured_at is not None
 
     async def _identify(self, seat: SeatId, sample: port.Sample) -> Found:
         scope = [sample.claim] if sample.claim is not None else self.ports.roster.scope(seat)
@@ -226,7 +226,8 @@ class Pipeline:
     def _hear_finger(self, seat: SeatId, heard: Finger) -> None:
         match heard:
             case port.Sample():
-                self._spawn(seat, self._touch(seat, heard))
+                if self._stamp(seat, heard):
+                    self._spawn(seat, self._touch(seat, heard))
             case port.FingerDown():
                 self.feed(seat, machine.FingerDown())
             case port.FingerUp():

@@ -1,0 +1,239 @@
+"""Ports that do as they are told, for tests of the one path: what each call answers, raises or waits for is set by name."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+from authd.core import ports as port
+from authd.core.model import (
+    SECOND,
+    Candidate,
+    Counter,
+    Decision,
+    Entry,
+    Epoch,
+    Evidence,
+    Face,
+    Factor,
+    Found,
+    Grade,
+    Instant,
+    Kind,
+    Miss,
+    Nonce,
+    ReaderId,
+    Request,
+    SeatId,
+    SeatState,
+    SessionId,
+    SubjectId,
+)
+from authd.core.pipeline import Pipeline
+from tests.core.playbook import AOKI, BABA, PERMIT
+from tests.simulation.loop import Dice, Loop
+
+ONE, TWO = SeatId("counter-1"), SeatId("counter-2")
+READERS = {ONE: ReaderId("vein-1"), TWO: ReaderId("vein-2")}
+SENSOR = ReaderId("presence-1")
+HANG = object()
+"""A call set to this never answers."""
+
+
+class House:
+    """Two seats, one pipeline and all its ports, in virtual time. Start it with `with House() as house:`."""
+
+    boot = "boot-1"
+
+    def __init__(self, seed: int = 1) -> None:
+        self.loop = Loop(Dice(seed))
+        self.faults: dict[str, Any] = {}
+        self.calls: list[str] = []
+        self.rows: list[Entry] = []
+        self.told: list[Entry] = []
+        self.faces: dict[SeatId, Face] = {}
+        self.armed: dict[SeatId, Nonce] = {}
+        self.counters: dict[str, Counter] = {}
+        self.asked: list[Request] = []
+        self.gone: set[SubjectId] = set()
+        self.left_open: list[Entry] = []
+        self.decision: Decision = PERMIT
+        self.lives = 0
+        self.slept = 1_000 * SECOND
+        self.people = [AOKI, BABA]
+        self._drawn = 0
+        self._queues = {seat: asyncio.Queue[port.Heard]() for seat in READERS}
+        self.pipeline = self.born()
+
+    def born(self) -> Pipeline:
+        ports = port.Ports(*[self] * 10)  # type: ignore[arg-type]  # one object is all ports: their methods differ
+        return Pipeline(ports, {seat: frozenset({reader}) for seat, reader in READERS.items()})
+
+    def __enter__(self) -> House:
+        self.loop.__enter__()
+        self.running = self.loop.start(self.pipeline.run())
+        self.loop.run()
+        for seat, reader in READERS.items():
+            self.hear(seat, port.ReaderUp(reader))
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.faults.clear()
+        self.running.cancel()
+        self.loop.run()
+        if not self.running.cancelled():
+            self.running.exception()
+        self.loop.__exit__()
+
+    def _call(self, name: str) -> Any:
+        self.calls.append(name)
+        fault = self.faults.get(name)
+        if isinstance(fault, BaseException):
+            raise fault
+        return fault
+
+    async def _wait(self, name: str) -> None:
+        if self._call(name) is HANG:
+            await self.loop.create_future()
+        if isinstance(delay := self.faults.get(name), int | float):
+            await asyncio.sleep(delay)
+
+    # What happens.
+
+    def hear(self, seat: SeatId, heard: port.Heard) -> None:
+        """The seat's devices say this, and everybody does what follows at once."""
+        self._queues[seat].put_nowait(heard)
+        self.loop.run()
+
+    def sample(self, seat: SeatId, who: str = AOKI, claim: SubjectId | None = None) -> port.Sample:
+        """This person's finger on the seat's armed reader."""
+        return port.Sample(READERS[seat], self.armed[seat], who.encode(), 0.9, claim=claim)
+
+    def touch(self, seat: SeatId = ONE, who: str = AOKI, claim: SubjectId | None = None) -> None:
+        self.hear(seat, self.sample(seat, who, claim))
+
+    def wait(self, seconds: float) -> None:
+        self.loop.spend(seconds)
+
+    # What is so.
+
+    def state(self, seat: SeatId = ONE) -> SeatState:
+        return self.faces[seat].state
+
+    def owner(self, seat: SeatId = ONE) -> SubjectId | None:
+        """Who sits there: by the machine, the screen, the events and the ledger, which must agree."""
+        state = self.pipeline.seats[seat]
+        by_machine = state.owner.subject if state.owner else None
+        assert self.faces[seat].subject == by_machine
+        assert last_owner(self.told, seat) == last_owner(self.rows, seat) == by_machine
+        return by_machine
+
+    def kinds(self, *kinds: Kind) -> list[Kind]:
+        return [row.kind for row in self.rows if row.kind in kinds]
+
+    # The ports.
+
+    async def listen(self, seat: SeatId) -> AsyncIterator[port.Heard]:
+        while True:
+            yield await self._queues[seat].get()
+
+    def arm(self, seat: SeatId, nonce: Nonce) -> None:
+        self._call("arm")
+        self.armed[seat] = nonce
+
+    async def identify(self, sample: port.Sample, scope: Sequence[SubjectId]) -> Found:
+        await self._wait("identify")
+        said = self.faults.get("identify")
+        if isinstance(said, Candidate | Miss):
+            return said
+        subject = SubjectId(sample.probe.decode())
+        if subject in scope:
+            evidence = Evidence(sample.reader, Factor.VEIN, Grade.MATCHED, sample.nonce, Instant(0), f"tpl_{subject}@1")
+            return Candidate(subject, evidence)
+        return Miss.NOT_CLAIMED if sample.claim else Miss.NOBODY
+
+    async def append(self, entry: Entry) -> int:
+        await self._wait("append")
+        self.rows.append(entry)
+        return len(self.rows)
+
+    def write(self, entry: Entry) -> None:
+        self._call("write")
+        self.rows.append(entry)
+
+    async def unfinished(self) -> Sequence[Entry]:
+        await self._wait("unfinished")
+        return self.left_open
+
+    async def load(self) -> dict[str, Counter]:
+        await self._wait("load")
+        return dict(self.counters)
+
+    async def save(self, key: str, counter: Counter) -> None:
+        await self._wait("save")
+        self.counters[key] = counter
+
+    def scope(self, seat: SeatId) -> Sequence[SubjectId]:
+        self._call("scope")
+        return self.people
+
+    def disabled(self, subject: SubjectId) -> bool:
+        self._call("disabled")
+        return subject in self.gone
+
+    async def claim(self, seat: SeatId) -> Epoch:
+        await self._wait("claim")
+        self.lives += 1
+        return Epoch(self.lives)
+
+    def decide(self, request: Request) -> Decision:
+        self._call("decide")
+        self.asked.append(request)
+        return self.decision
+
+    def event(self, entry: Entry) -> None:
+        self._call("event")
+        self.told.append(entry)
+
+    def face(self, face: Face) -> None:
+        self._call("face")
+        self.faces[face.seat] = face
+
+    def now(self) -> Instant:
+        return Instant(self.loop.ns + self.slept)
+
+    async def sleep_until(self, instant: Instant | None, woken: asyncio.Event) -> None:
+        assert instant is None or instant > self.now(), "the timer spins"
+        left = None if instant is None else (instant - self.now()) / SECOND
+        try:
+            async with asyncio.timeout(left):
+                await woken.wait()
+        except TimeoutError:
+            pass
+
+    def nonce(self) -> Nonce:
+        self._call("nonce")
+        self._drawn += 1
+        return Nonce(f"nonce-{self._drawn}")
+
+    def session(self) -> SessionId:
+        self._call("session")
+        self._drawn += 1
+        return SessionId(f"ses_{self._drawn}")
+
+
+def last_owner(entries: Sequence[Entry], seat: SeatId) -> SubjectId | None:
+    """Who sits at the seat if these are all the rows."""
+    owner = None
+    for entry in entries:
+        if entry.seat == seat and entry.kind is Kind.SESSION_STARTED:
+            owner = entry.subject
+        elif entry.seat == seat and entry.kind is Kind.SESSION_ENDED:
+            owner = None
+    return owner
+
+
+def elsewhere(sample: port.Sample, nonce: Nonce) -> port.Sample:
+    return replace(sample, nonce=nonce)

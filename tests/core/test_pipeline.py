@@ -1,0 +1,80 @@
+"""The one path over ports that fail: whatever breaks, nobody sits there who should not, and everything agrees on who does."""
+
+from __future__ import annotations
+
+from authd.core.model import SeatState
+from tests.core.fakes import ONE, SECOND, TWO, House, Kind, Nonce, elsewhere, replace
+from tests.core.playbook import AOKI, BABA
+
+S = SeatState
+
+
+# The path.
+
+
+def test_a_touch_opens_a_session_after_a_durable_grant() -> None:
+    with House() as house:
+        house.touch()
+        assert house.owner() == AOKI
+        assert [row.kind for row in house.rows[-2:]] == ["grant", "session.started"]
+
+
+def test_a_person_who_sits_down_elsewhere_has_left_here() -> None:
+    with House() as house:
+        house.touch(ONE)
+        house.touch(TWO)
+        assert (house.owner(ONE), house.owner(TWO)) == (None, AOKI)
+        assert house.faces[TWO].message == "moved_here"
+
+
+def test_another_person_takes_the_seat_over() -> None:
+    with House() as house:
+        house.touch()
+        house.touch(who=BABA)
+        assert house.owner() == BABA
+
+
+def test_the_clock_locks_a_seat_that_is_left() -> None:
+    with House() as house:
+        house.touch()
+        house.wait(54.9)
+        assert house.state() is S.ACTIVE
+        house.wait(0.2)
+        assert house.state() is S.FADING
+        house.wait(5)
+        assert house.owner() is None
+
+
+# Samples that are early, late, repeated or another seat's.
+
+
+def test_a_sample_that_comes_twice_is_verified_once() -> None:
+    with House() as house:
+        sample = house.sample(ONE)
+        house.faults["identify"] = 1.0
+        house.hear(ONE, sample)
+        house.hear(ONE, replace(sample, probe=BABA.encode()))
+        house.wait(2)
+        assert house.calls.count("identify") == 1
+        assert house.owner() == AOKI
+
+
+def test_a_sample_of_another_seat_or_time_is_not_verified() -> None:
+    with House() as house:
+        first = house.sample(ONE)
+        house.hear(TWO, first)
+        house.touch()
+        for stale in (first, elsewhere(first, Nonce("")), elsewhere(first, Nonce("invented"))):
+            house.hear(ONE, stale)
+        assert house.calls.count("identify") == 1
+        assert house.kinds(Kind.GRANT) == [Kind.GRANT]
+
+
+def test_the_stamp_is_of_the_moment_the_sample_came_in() -> None:
+    """Not of the moment a busy daemon got round to it: what waited eleven seconds in a queue is not fresh."""
+    with House() as house:
+        house.pipeline.hear(ONE, house.sample(ONE))
+        house.slept += 11 * SECOND
+        house.wait(1)
+        assert house.owner() is None
+        assert Kind.GRANT not in house.kinds(Kind.GRANT)
