@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from authd.core import ports as port
@@ -82,9 +82,10 @@ class Pipeline:
         scope = [sample.claim] if sample.claim is not None else self.ports.roster.scope(seat)
         try:
             async with asyncio.timeout(VERIFY_WITHIN_S):
-                return await self.ports.verifier.identify(sample, scope)
+                found = await self.ports.verifier.identify(sample, scope)
         except (port.PortError, TimeoutError):
             return Miss.UNAVAILABLE
+        return found if _fits(found, sample, scope) else Miss.UNAVAILABLE
 
     def _verdict(self, seat: SeatId, sample: port.Sample, found: Found) -> machine.Verdict:
         """Ask the policy and hand its answer on in one breath: nothing can come between the two."""
@@ -328,3 +329,14 @@ class Pipeline:
         except Exception:
             log.exception("fault at %s: locked", seat)
             self.feed(seat, machine.Failed())
+
+
+def _fits(found: Found, sample: port.Sample, scope: Sequence[SubjectId]) -> bool:
+    """Whether a candidate is an answer to this very question, and not another's that came in its place."""
+    if not isinstance(found, Candidate):
+        return True
+    seen = found.evidence
+    fits = found.subject in scope and seen.nonce == sample.nonce and seen.reader == sample.reader
+    if not fits:
+        log.error("the verifier answered for another sample than the one of %s", sample.reader)
+    return fits

@@ -123,6 +123,7 @@ class Verifier(Protocol):
     async def identify(self, sample: Sample, scope: Sequence[SubjectId]) -> Found:
         """Compare with the references of the people in scope (1:N), or of `sample.claim` alone (1:1).
 
+        A candidate is of the scope and its evidence names the sample's reader and nonce, or it is not believed.
         Raises `Unavailable` when the child cannot answer within 10 s.
         """
         ...

@@ -1,4 +1,4 @@
-"""Ports that do as they are told, for tests of the one path: what each call answers, raises or waits for is set by name."""
+"""Ports that do as they are told: what each call answers, raises or waits for is set by its name."""
 
 from __future__ import annotations
 

@@ -1,10 +1,27 @@
-"""The one path over ports that fail: whatever breaks, nobody sits there who should not, and everything agrees on who does."""
+"""The one path over ports that fail: whatever breaks, nobody sits there who should not, and all agree on who does."""
 
 from __future__ import annotations
 
+import pytest
+
 from authd.core.model import SeatState
-from tests.core.fakes import ONE, SECOND, TWO, House, Kind, Nonce, elsewhere, replace
-from tests.core.playbook import AOKI, BABA
+from tests.core.fakes import (
+    ONE,
+    READERS,
+    SECOND,
+    TWO,
+    Candidate,
+    Evidence,
+    Factor,
+    Grade,
+    House,
+    Kind,
+    Nonce,
+    SubjectId,
+    elsewhere,
+    replace,
+)
+from tests.core.playbook import AOKI, BABA, START
 
 S = SeatState
 
@@ -78,3 +95,33 @@ def test_the_stamp_is_of_the_moment_the_sample_came_in() -> None:
         house.wait(1)
         assert house.owner() is None
         assert Kind.GRANT not in house.kinds(Kind.GRANT)
+
+
+# Verdicts that are another's (fprintd 4775154, eb73e02).
+
+
+@pytest.mark.parametrize(
+    "crossed",
+    [
+        Candidate(AOKI, Evidence(READERS[ONE], Factor.VEIN, Grade.MATCHED, Nonce("other"), START, "tpl")),
+        Candidate(AOKI, Evidence(READERS[TWO], Factor.VEIN, Grade.MATCHED, Nonce("nonce-1"), START, "tpl")),
+        Candidate(
+            SubjectId("unknown"), Evidence(READERS[ONE], Factor.VEIN, Grade.MATCHED, Nonce("nonce-1"), START, "")
+        ),
+    ],
+    ids=["another nonce", "another reader", "outside the scope"],
+)
+def test_a_crossed_verdict_opens_nothing(crossed: Candidate) -> None:
+    with House() as house:
+        house.faults["identify"] = crossed
+        house.touch()
+        assert house.owner() is None
+        assert house.kinds(Kind.GRANT) == []
+
+
+def test_a_candidate_who_was_not_claimed_opens_nothing() -> None:
+    with House() as house:
+        seen = Evidence(READERS[ONE], Factor.VEIN, Grade.MATCHED, house.armed[ONE], START, "tpl")
+        house.faults["identify"] = Candidate(BABA, seen)
+        house.touch(claim=AOKI)
+        assert house.kinds(Kind.GRANT) == []
