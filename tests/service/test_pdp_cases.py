@@ -116,6 +116,16 @@ def test_a_rule_that_only_fires_beside_another_decides_nothing(tmp_path: Path) -
     assert cases.gaps(loaded, cases.run(source, loaded)) == []
 
 
+def test_a_forbid_decides_nothing_where_nothing_was_permitted(tmp_path: Path) -> None:
+    rules = '@id("site.late")\nforbid (principal, action, resource) when { context.minute > 900 };'
+    nobody: Any = case("of another section", "deny", ["site.late"], minute=1000)
+    nobody["entities"][0]["attrs"]["section"] = "tax"
+    source = site(tmp_path, rules, [nobody, case("silent", "allow", [])])
+    loaded = read(source)
+    (gap,) = cases.gaps(loaded, cases.run(source, loaded))
+    assert (gap.rule.id, gap.never_decides) == ("site.late", True)
+
+
 def test_too_many_cases(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cases, "MAX_CASES", 10)
     with pytest.raises(BundleError, match="at most 10 cases"):

@@ -118,6 +118,14 @@ async def test_bad_then_good_is_told_twice_and_never_decides_badly(tmp_path: Pat
     assert [type(each) for each in told] == [Refused, Loaded]
 
 
+async def test_a_file_that_is_still_being_written_is_waited_for(tmp_path: Path) -> None:
+    source = site(tmp_path)
+    pdp = point(source)
+    steps = (rest, rest, lambda: site(tmp_path, "forbid ("), lambda: site(tmp_path, CLOSED), rest, rest)
+    (told,) = await Script(*steps).run(pdp, source)
+    assert isinstance(told, Loaded)
+
+
 async def test_a_folder_that_disappears_leaves_the_old_bundle(tmp_path: Path) -> None:
     source = site(tmp_path / "city")
     pdp = point(source)
