@@ -8,7 +8,6 @@ current version is anchored. Pure functions; only the verifier child calls them,
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 
@@ -42,6 +41,8 @@ class SealedTemplate:
     @property
     def digest(self) -> str:
         """SHA-256 of the sealed bytes, hex: what the ledger anchors."""
+        import hashlib  # and with it OpenSSL, which a reader child has no use for
+
         return hashlib.sha256(self.sealed).hexdigest()
 
 

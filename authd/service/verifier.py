@@ -33,7 +33,8 @@ from authd.service.host.frames import (
     Spoiled,
     Start,
 )
-from authd.service.host.manifest import Grants, Limits, Manifest
+from authd.service.host.grants import Grants, Limits
+from authd.service.host.manifest import Manifest
 from authd.service.host.process import Plan
 from authd.service.host.supervisor import Keeper
 from authd.service.seal import SealedTemplate, WrappedKey

@@ -18,7 +18,7 @@ import msgspec
 
 from authd.core.model import Fault
 from authd.driver import MAX_PROBE_BYTES, Capture, Feedback, NoMatch, Probe, Progress, StateChange, Watch
-from authd.service.host.manifest import Grants
+from authd.service.host.grants import Grants
 from authd.service.seal import SealedTemplate, WrappedKey
 
 MAX_FRAME = 65_536

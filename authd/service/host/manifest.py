@@ -23,11 +23,12 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Literal
 
 import msgspec
+
+from authd.service.host.grants import Grants, Limits
 
 MAX_MANIFEST_BYTES = 16_384
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?:#([^{}]+))?\}")
@@ -35,14 +36,6 @@ _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?:#([^{}]+))?\}")
 
 class ManifestError(Exception):
     """The manifest, or a setting that it needs, is wrong; the message names the key and what is expected."""
-
-
-class Limits(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Bounds of the child process."""
-
-    memory_mb: int = 256
-    files: int = 32
-    threads: int = 0
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -58,16 +51,6 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     read: tuple[str, ...] = ()
     unix_sockets: tuple[str, ...] = ()
     limits: Limits = Limits()
-
-
-@dataclass(frozen=True, slots=True)
-class Grants:
-    """What one reader's child may reach: the manifest with that reader's settings filled in. Absolute paths only."""
-
-    devices: tuple[str, ...] = ()
-    read: tuple[str, ...] = ()
-    unix_sockets: tuple[str, ...] = ()
-    limits: Limits = field(default=Limits())
 
 
 def parse(text: bytes) -> Manifest:

@@ -219,7 +219,9 @@ def _spawn(plan: Plan) -> tuple[subprocess.Popen[bytes], socket.socket]:
     ours, theirs = socket.socketpair()
     key = os.open(plan.key, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW) if plan.key else None
     fds = [theirs.fileno()] + ([key] if key is not None else [])
-    command = [sys.executable, "-I", "-B", "-m", "authd.service.host.child", plan.role, *map(str, fds)]
+    # Without column numbers in tracebacks a child is smaller; bytecode it has compiled is never written.
+    options = ["-I", "-B", "-X", "no_debug_ranges"]
+    command = [sys.executable, *options, "-m", "authd.service.host.child", plan.role, *map(str, fds)]
     try:
         popen = subprocess.Popen(  # noqa: S603  # no shell; every word of it is ours
             command,

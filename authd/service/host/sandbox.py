@@ -32,7 +32,7 @@ from typing import Any
 from authd.core.model import Fault
 from authd.driver import DriverError
 from authd.service.host import syscalls
-from authd.service.host.manifest import Grants, Limits
+from authd.service.host.grants import Grants, Limits
 
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS = 1, 4, 24, 38
 _CAPABILITY_VERSION_3 = 0x20080522

@@ -11,7 +11,7 @@ import os
 import socket
 from typing import Any
 
-from authd.service.host.manifest import Grants
+from authd.service.host.grants import Grants
 
 _CALLS = """
 read readv pread64 write writev pwrite64 lseek close close_range dup dup2 dup3 fcntl pipe2 eventfd2
