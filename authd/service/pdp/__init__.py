@@ -4,7 +4,7 @@ from authd.service.pdp.attributes import Directory, PersonAttrs, SeatAttrs, Syst
 from authd.service.pdp.bundle import Bundle, Rule, Source, installed, read
 from authd.service.pdp.decision import LocalTime, Pdp, local_time
 from authd.service.pdp.errors import BundleError
-from authd.service.pdp.loading import Loaded, Refused, load, reload, watch
+from authd.service.pdp.reload import Loaded, Refused, load, watch
 from authd.service.pdp.scope import Scope, check_scope, scope_bound
 from authd.service.pdp.settings import Settings
 
@@ -28,7 +28,6 @@ __all__ = [
     "load",
     "local_time",
     "read",
-    "reload",
     "scope_bound",
     "watch",
 ]

@@ -1,4 +1,4 @@
-"""`pdp.loading`: a good bundle replaces the old one at once, a bad one leaves it."""
+"""`pdp.reload`: a good bundle replaces the old one at once, a bad one leaves it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from authd.service.pdp import BundleError, Loaded, Pdp, Refused, Source, load, read, reload, watch
+from authd.service.pdp import BundleError, Loaded, Pdp, Refused, Source, load, read, watch
+from authd.service.pdp.reload import reload
 from tests.service.pdp_help import LOGIN, NOON, case, hall, shipped, site
 
 CLOSED = '@id("site.closed")\nforbid (principal, action, resource);'
@@ -56,7 +57,7 @@ def test_what_nobody_thought_of_leaves_the_old_one_too(tmp_path: Path, monkeypat
         raise RecursionError
 
     pdp = point(site(tmp_path))
-    monkeypatch.setattr("authd.service.pdp.loading.load", explode)
+    monkeypatch.setattr("authd.service.pdp.reload.load", explode)
     found = reload(pdp, Source(tmp_path))
     assert isinstance(found, Refused)
     assert "RecursionError" in str(found.error)
