@@ -19,6 +19,7 @@ from authd.core import seat as machine
 from authd.core.charges import Charges
 from authd.core.model import (
     SECOND,
+    Action,
     Candidate,
     EndReason,
     Entry,
@@ -32,6 +33,7 @@ from authd.core.model import (
     ReaderId,
     Request,
     SeatId,
+    Session,
     SessionId,
     Shift,
     SubjectId,
@@ -189,9 +191,11 @@ class Pipeline:
             waiting.set_result(granted)
 
     def _write(self, entry: Entry) -> None:
-        """Told at once, recorded as soon as it can be."""
-        self.ports.publish.event(entry)
-        self.ports.ledger.write(entry)
+        """Told at once, recorded as soon as it can be, and recorded though it cannot be told."""
+        try:
+            self.ports.publish.event(entry)
+        finally:
+            self.ports.ledger.write(entry)
 
     # What the readers say.
 
@@ -273,6 +277,27 @@ class Pipeline:
         """End this person's sessions everywhere; the roster must refuse them already."""
         self.shifts.pop(subject, None)
         self.feed_all(machine.Revoked(subject))
+
+    def reconsider(self) -> None:
+        """Other rules are in force: whoever may not go on under them is out, and the rest keep their limits."""
+        for seat, state in list(self.seats.items()):
+            if state.owner is not None and not self.ports.policy.decide(self._again(seat, state.owner)).permitted:
+                self.feed(seat, machine.PolicyChanged())
+
+    def _again(self, seat: SeatId, owner: Session) -> Request:
+        """What the policy would be asked if the owner touched now."""
+        return Request(
+            action=Action.KEEP_SESSION,
+            subject=owner.subject,
+            seat=seat,
+            factors=self.shifts[owner.subject].factors if owner.subject in self.shifts else frozenset(),
+            shift_open=owner.subject in self.shifts,
+            grade=owner.evidence.grade,
+            margin=owner.evidence.margin,
+            pad_level=owner.evidence.pad_level,
+            fresh=frozenset({owner.evidence.factor}),
+            owner=owner.subject,
+        )
 
     def face(self, seat: SeatId) -> Face:
         """What the seat's screen shows now."""

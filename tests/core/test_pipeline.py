@@ -125,3 +125,15 @@ def test_a_candidate_who_was_not_claimed_opens_nothing() -> None:
         house.faults["identify"] = Candidate(BABA, seen)
         house.touch(claim=AOKI)
         assert house.kinds(Kind.GRANT) == []
+
+
+# Doors that break.
+
+
+def test_what_cannot_be_told_is_recorded() -> None:
+    with House() as house:
+        house.faults["event"] = RuntimeError("no followers")
+        house.touch()
+        assert house.state() is S.LOCKED
+        assert [row.kind for row in house.rows[-3:]] == ["grant", "session.started", "session.ended"]
+        assert house.rows[-1].reason == "fault"
