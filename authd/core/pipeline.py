@@ -135,6 +135,8 @@ class Pipeline:
             log.warning("not recorded at %s: %s", seat, error or type(error).__name__)
             self.feed(seat, machine.NotRecorded(id_))
         else:
+            if entry.subject is not None and self.ports.roster.disabled(entry.subject):
+                self.feed(seat, machine.Revoked(entry.subject))  # disabled while the ledger was writing
             self.feed(seat, machine.Recorded(id_))
 
     # The way in, and what it does to the world.

@@ -137,3 +137,32 @@ def test_what_cannot_be_told_is_recorded() -> None:
         assert house.state() is S.LOCKED
         assert [row.kind for row in house.rows[-3:]] == ["grant", "session.started", "session.ended"]
         assert house.rows[-1].reason == "fault"
+
+
+# People who may not.
+
+
+def test_nobody_opens_a_session_who_is_disabled() -> None:
+    with House() as house:
+        house.gone.add(AOKI)
+        house.touch()
+        assert house.kinds(Kind.GRANT) == []
+
+
+def test_nobody_opens_a_session_who_is_disabled_while_the_ledger_writes() -> None:
+    with House() as house:
+        house.faults["append"] = 1.0
+        house.touch()
+        house.gone.add(AOKI)
+        house.wait(1.5)
+        assert house.owner() is None
+        assert house.kinds(Kind.GRANT, Kind.VOID, Kind.SESSION_STARTED) == [Kind.GRANT, Kind.VOID]
+
+
+def test_a_revoked_person_is_out_at_once_at_every_seat() -> None:
+    with House() as house:
+        house.touch(ONE)
+        house.touch(TWO, BABA)
+        house.gone.add(AOKI)
+        house.pipeline.revoke(AOKI)
+        assert (house.owner(ONE), house.owner(TWO)) == (None, BABA)
