@@ -23,6 +23,7 @@ from authd.core.model import (
     Candidate,
     EndReason,
     Entry,
+    Epoch,
     Face,
     Factor,
     Found,
@@ -42,6 +43,8 @@ from authd.core.model import (
 APPEND_WITHIN_S = 2.0
 VERIFY_WITHIN_S = 10.0
 STEP_UP_WITHIN = 30 * SECOND
+OWNERS_BITS = 24
+"""The upper bits of an epoch count the seat's lives, durably; these count its owners in one, which nobody stores."""
 Finger = port.Sample | port.FingerDown | port.FingerUp | port.Hinted | port.Held
 log = logging.getLogger("authd.core.pipeline")
 
@@ -323,8 +326,8 @@ class Pipeline:
             await self.ports.ledger.append(replace(entry, kind=kind, reason=reason, at=now(), data={}))
         await self.charges.load()
         for seat in self.touchable:
-            epoch = await self.ports.seats.claim(seat)
-            self.seats[seat] = machine.Seat(seat, epoch, watch=machine.Watch(now()))
+            life = await self.ports.seats.claim(seat)
+            self.seats[seat] = machine.Seat(seat, Epoch(life << OWNERS_BITS), watch=machine.Watch(now()))
             self.ports.publish.face(self.face(seat))
 
     async def _keep_time(self) -> None:

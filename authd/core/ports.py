@@ -173,7 +173,7 @@ class Seats(Protocol):
     """Who may speak for a seat: one process at a time, by fencing epoch. One host: a durable counter."""
 
     async def claim(self, seat: SeatId) -> Epoch:
-        """Durably raise the seat's epoch above every one it ever had and return it."""
+        """Durably raise the number of the seat's lives by one and return it. The pipeline counts owners below it."""
         ...
 
 

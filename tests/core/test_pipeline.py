@@ -166,3 +166,17 @@ def test_a_revoked_person_is_out_at_once_at_every_seat() -> None:
         house.gone.add(AOKI)
         house.pipeline.revoke(AOKI)
         assert (house.owner(ONE), house.owner(TWO)) == (None, BABA)
+
+
+# A restart is a normal start.
+
+
+def test_the_epochs_of_a_life_are_above_every_one_of_the_lives_before() -> None:
+    with House() as house:
+        for who in (AOKI, BABA, AOKI, BABA):
+            house.touch(who=who)
+        before = max(row.epoch for row in house.rows)
+        after = house.born()
+        house.loop.start(after._recover())
+        house.loop.run()
+        assert all(seat.epoch > before for seat in after.seats.values())
