@@ -14,6 +14,7 @@ class Charges:
         self._store = counters
         self._clock = clock
         self._known: dict[str, Counter] = {}
+        self._open: set[str] = set()
 
     async def load(self) -> None:
         """Bring the counters of an earlier life to this boot."""
@@ -21,7 +22,9 @@ class Charges:
             self._known[key] = throttle.adopt(key, counter, self._clock.now(), self._clock.boot)
 
     def judge(self, seat: SeatId, sample: Sample) -> throttle.Verdict:
-        """Whether this sample may be verified now."""
+        """Whether this sample may be verified now. One verification of a claimed credential is open at a time, anywhere."""
+        if _key(seat, sample) in self._open:
+            return throttle.Verdict(allowed=False, until=Instant(self._clock.now() + throttle.BUSY_DELAY))
         return throttle.may_try(self._of(_key(seat, sample)), self._clock.now(), claimed=sample.claim is not None)
 
     async def before(self, sample: Sample) -> Counter | None:
@@ -30,6 +33,7 @@ class Charges:
             return None
         key = throttle.claim_key(sample.claim)
         owed = self._of(key)
+        self._open.add(key)
         await self._save(key, throttle.charge_claim(owed, self._clock.now()))
         return owed
 
@@ -42,6 +46,11 @@ class Charges:
             await self._save(key, throttle.succeed(self._of(key), now))
         elif owed is None and found in (Miss.NOBODY, Miss.REPLAYED):
             await self._save(key, throttle.charge_seat(self._of(key), now))
+
+    def over(self, sample: Sample) -> None:
+        """This verification is over, however it ended."""
+        if sample.claim is not None:
+            self._open.discard(throttle.claim_key(sample.claim))
 
     def _of(self, key: str) -> Counter:
         return self._known.get(key, Counter(changed_at=Instant(0), boot=self._clock.boot))

@@ -71,9 +71,12 @@ class Pipeline:
         if not may.allowed:
             self.feed(seat, machine.Throttled(sample.nonce, None if may.disabled else may.until))
             return
-        owed = await self.charges.before(sample)
-        found = await self._identify(seat, sample)
-        await self.charges.after(seat, sample, owed, found)
+        try:
+            owed = await self.charges.before(sample)
+            found = await self._identify(seat, sample)
+            await self.charges.after(seat, sample, owed, found)
+        finally:
+            self.charges.over(sample)
         self.feed(seat, self._verdict(seat, sample, found))
 
     def _stamp(self, seat: SeatId, sample: port.Sample) -> bool:

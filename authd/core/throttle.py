@@ -16,6 +16,8 @@ from authd.core.model import MINUTE, SECOND, Counter, Instant
 FREE_TRIES = 5
 CLAIM_DELAY = 30 * SECOND
 DISABLED_AT = 50
+BUSY_DELAY = SECOND
+"""Of a credential that is being verified somewhere at this moment."""
 SEAT_DECAY = MINUTE // 2
 """One miss is forgotten in this time."""
 SEAT_DELAYS = tuple(n * SECOND for n in (1, 2, 4, 8, 16, 30))
