@@ -75,6 +75,9 @@ class Pipeline:
             owed = await self.charges.before(sample)
             found = await self._identify(seat, sample)
             await self.charges.after(seat, sample, owed, found)
+        except port.PortError as error:  # what cannot be counted is not accepted; whoever sits there may stay
+            log.warning("not counted at %s: %s", seat, error)
+            found = Miss.UNAVAILABLE
         finally:
             self.charges.over(sample)
         self.feed(seat, self._verdict(seat, sample, found))

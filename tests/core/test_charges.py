@@ -118,3 +118,15 @@ def test_every_unnamed_miss_counts(found: Miss) -> None:
         house.faults["identify"] = found
         house.touch()
         assert failures(house, "seat:counter-1") == 1
+
+
+@pytest.mark.parametrize("who", [AOKI, BABA])
+def test_what_cannot_be_counted_is_refused_and_disturbs_nobody(who: str) -> None:
+    with House() as house:
+        house.touch()
+        house.faults["save"] = port.PortError("read-only")
+        house.touch(who=who, claim=BABA)
+        assert house.owner() == AOKI
+        house.touch(TWO, claim=BABA, who=who)
+        assert house.owner(TWO) is None
+        assert house.faces[TWO].message == "fault"
