@@ -22,13 +22,15 @@ HEADERS = (
     (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), fullscreen=(), usb=(), display-capture=()"),
 )
 
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
 
 def own_hosts(settings: Settings, port: int) -> frozenset[str]:
     """Return the `host:port` names of this process, `port` being the one that it listens on."""
     host = settings.listen.rpartition(":")[0]
     names = {f"{host}:{port}", *settings.hosts}
-    if host in ("127.0.0.1", "[::1]"):
-        names.add(f"localhost:{port}")
+    if host in LOOPBACK:
+        names |= {f"localhost:{port}", f"127.0.0.1:{port}"}
     return frozenset(name.lower() for name in names)
 
 

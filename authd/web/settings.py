@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 MAX_SETTINGS_BYTES = 65_536
-MAX_SEATS = 16
+MAX_SEATS = 32
 MAX_APPLICATIONS = 16
 
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")

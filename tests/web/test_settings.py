@@ -49,7 +49,7 @@ def application(**changes: object) -> dict[str, object]:
         ({"seats": []}, "at least one"),
         ({"seats": [seat(id="../x")]}, "seat"),
         ({"seats": [seat(), seat()]}, "seat"),
-        ({"seats": [seat(id=f"s{n}") for n in range(17)]}, "at most 16"),
+        ({"seats": [seat(id=f"s{n}") for n in range(33)]}, "at most 32"),
         ({"seats": [seat(applications=["tax"])]}, "unknown application 'tax'"),
         ({"seats": [{"id": "counter-1"}]}, "name_ja"),
         ({"applications": [application(url="javascript:alert(1)")]}, "expected http"),
