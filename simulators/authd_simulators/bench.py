@@ -19,6 +19,7 @@ from types import TracebackType
 
 import cv2
 
+from authd_simulators.commands import bench_arguments
 from authd_simulators.control import ControlSocket, error, ok
 from authd_simulators.devices import CommandError, Device, PresenceSensor, VeinReaderDevice
 from authd_simulators.people import Staff, population
@@ -120,15 +121,6 @@ def _public(person: Staff) -> dict[str, str | bool]:
     }
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what a bench needs to know."""
-    parser.add_argument("--dir", type=Path, required=True, help="where the cables and control.sock go")
-    parser.add_argument("--vein", action="append", default=[], metavar="NAME", help="a vein reader (repeat)")
-    parser.add_argument("--presence", action="append", default=[], metavar="NAME", help="a presence sensor (repeat)")
-    parser.add_argument("--people", type=int, default=12, help="how many members of staff there are")
-    parser.add_argument("--seed", type=int, default=None, help="the same touches every time (they count as replays)")
-
-
 def run(arguments: argparse.Namespace) -> int:
     """Hold the bench until SIGTERM or SIGINT; prints `ready` once a command would be obeyed."""
     cv2.setNumThreads(1)
@@ -151,7 +143,7 @@ async def _hold(bench: Bench) -> None:
 def main() -> int:
     """Entry of `python -m authd_simulators.bench`."""
     parser = argparse.ArgumentParser(prog="authd_simulators.bench", description="Hold simulated devices.")
-    add_arguments(parser)
+    bench_arguments(parser)
     return run(parser.parse_args())
 
 

@@ -20,6 +20,7 @@ MAP_WIDTH = 440
 MAP_HEIGHT = 220
 """Rows of the unrolled map: -110 to +109 degrees around the finger, 0 facing the camera."""
 MARGIN = (MAP_WIDTH - 320) // 2
+TEXTURE = 0.05
 
 Floats = NDArray[np.float32]
 
@@ -100,9 +101,9 @@ def anatomy(seed: str) -> Anatomy:
         radius=_radius(rng, joints, slim * float(habits.normal(1.0, 0.07))),
         axis=_slow_line(rng, 3.0),
         glow=_glow(rng, joints),
-        shade=1 + _slow_map(rng, 0.07),
+        shade=(1 + _slow_map(rng, 0.07)) * (1 + _texture(rng)),
         contrast=float(np.clip(habits.normal(1.0, 0.22) * rng.normal(1.0, 0.12), 0.35, 1.6)),
-        wilfulness=float(np.clip(np.exp(0.33 * habits.standard_t(3.5)), 0.45, 4.0)),
+        wilfulness=float(np.clip(np.exp(0.45 * habits.standard_t(3.5)), 0.2, 4.0)),
     )
 
 
@@ -127,7 +128,7 @@ def _trunks(rng: np.random.Generator) -> list[Vessel]:
 
 def _trunk(rng: np.random.Generator, row: float) -> Vessel:
     columns = np.linspace(-10, MAP_WIDTH + 10, 9)
-    rows = row + rng.normal(0, 6) * np.linspace(-1, 1, 9) + np.cumsum(rng.normal(0, 6.5, 9))
+    rows = row + rng.normal(0, 6) * np.linspace(-1, 1, 9) + np.cumsum(rng.normal(0, 9.0, 9))
     line = smooth_line(np.stack([columns, rows - rows.mean() + row], axis=1))
     return Vessel(Rank.TRUNK, line, rng.uniform(5.0, 8.5), rng.uniform(0.1, 0.8), rng.uniform(0.34, 0.62))
 
@@ -191,6 +192,12 @@ def _slow_line(rng: np.random.Generator, size: float) -> Floats:
 
 def _slow_map(rng: np.random.Generator, size: float) -> Floats:
     return slow_field(rng, size, (MAP_HEIGHT, MAP_WIDTH), (6, 9))
+
+
+def _texture(rng: np.random.Generator) -> Floats:
+    """Return the grain of the tissue itself, drawn out along the finger: no two fingers share it."""
+    fine = slow_field(rng, TEXTURE, (MAP_HEIGHT, MAP_WIDTH), (22, 26))
+    return floats(fine + slow_field(rng, TEXTURE, (MAP_HEIGHT, MAP_WIDTH), (12, 15)))
 
 
 def slow_field(rng: np.random.Generator, size: float, shape: tuple[int, int], knots: tuple[int, int]) -> Floats:

@@ -84,18 +84,18 @@ def draw_pose(anatomy: Anatomy, rng: np.random.Generator, presentation: Presenta
     """Draw one touch of a person as wilful as `anatomy` says, laid down as `presentation` says."""
     w = anatomy.wilfulness
     pose = Pose(
-        dx=rng.normal(0, 6.5 * w),
+        dx=rng.normal(0, 4.5 * w),
         dy=rng.normal(-4, 7.0 * math.sqrt(w)),
-        angle=rng.normal(0, 1.6 * math.sqrt(w)),
-        roll=rng.normal(0, 4.0 * w),
+        angle=rng.normal(0, 1.2 * math.sqrt(w)),
+        roll=rng.normal(0, 2.3 * w),
         scale=1 + rng.normal(0, 0.015 * w),
-        warp=0.9 * w,
-        dilation=math.exp(rng.normal(0, 0.12)),
-        dropout=min(0.5, 0.07 * w),
+        warp=0.45 * w,
+        dilation=math.exp(rng.normal(0, 0.08)),
+        dropout=min(0.5, 0.04 * w),
         exposure=math.exp(rng.normal(0, 0.10)),
         lamp=rng.normal(0, 0.10),
         contrast=anatomy.contrast * math.exp(rng.normal(0, 0.12)),
-        blur=1.0 + abs(rng.normal(0, 0.3 * w)),
+        blur=1.0 + abs(rng.normal(0, 0.2 * w)),
         motion=abs(rng.normal(0, 0.6 * w)),
         noise=1.0,
     )
@@ -110,7 +110,7 @@ def _spoil(pose: Pose, presentation: Presentation, rng: np.random.Generator) -> 
             pass
         case Presentation.WET:
             pose.contrast *= 0.22
-            pose.blur += 3.0
+            pose.blur += 4.5
             pose.exposure *= 1.25
         case Presentation.DRY:
             pose.contrast *= 0.30
@@ -189,7 +189,7 @@ def _field(rng: np.random.Generator, size: float) -> Floats:
 def _skin(rng: np.random.Generator, presentation: Presentation) -> Floats:
     """Factor on the light: a film of water has bright patches, dry skin has flakes and creases across the finger."""
     if presentation is Presentation.WET:
-        patches = rng.normal(0, 0.22, (7, 9)).astype(np.float32)
+        patches = rng.normal(0, 0.14, (6, 8)).astype(np.float32)
         return floats(np.exp(cv2.resize(patches, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)))
     flakes = rng.normal(0, 0.10, (HEIGHT // 12, WIDTH // 3)).astype(np.float32)
     return floats(np.exp(cv2.resize(flakes, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)))

@@ -36,7 +36,7 @@ async function send(line) {
   try {
     const answer = await fetch("/command", { method: "POST", headers: { "content-type": "text/plain" }, body: line });
     const said = answer.ok ? (await answer.json()).answer : `error ${answer.status}`;
-    if (said.startsWith("error")) complain(said);
+    if (said.startsWith("error")) complain(`できません ${said.replace(/^error /, "— ")}`);
   } catch {
     complain("模擬装置が応答しません The bench does not answer");
   }
@@ -73,7 +73,7 @@ function fit(view, frame) {
 function showPerson(each, index) {
   const radio = element("input", { type: "radio", name: "person", value: each.staff_number, checked: index === 2 });
   const key = (index + 1) % 10;
-  const parts = [element("b", { textContent: each.name }), element("small", { textContent: `${each.section_name}${each.officer ? "・登録責任者" : ""}` })];
+  const parts = [element("b", { textContent: each.name }), element("small", { textContent: `${each.section_name}${each.officer ? "・登録係" : ""}` })];
   const label = element("label", { title: each.kana }, radio);
   if (index < 10) {
     label.append(element("kbd", { textContent: String(key) }));
