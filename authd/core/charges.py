@@ -22,7 +22,7 @@ class Charges:
             self._known[key] = throttle.adopt(key, counter, self._clock.now(), self._clock.boot)
 
     def judge(self, seat: SeatId, sample: Sample) -> throttle.Verdict:
-        """Whether this sample may be verified now. One verification of a claimed credential is open at a time, anywhere."""
+        """Whether this sample may be verified now. A claimed credential has one verification open, anywhere."""
         if _key(seat, sample) in self._open:
             return throttle.Verdict(allowed=False, until=Instant(self._clock.now() + throttle.BUSY_DELAY))
         return throttle.may_try(self._of(_key(seat, sample)), self._clock.now(), claimed=sample.claim is not None)

@@ -117,8 +117,10 @@ class Pipeline:
 
     def _request(self, seat: SeatId, found: Candidate, shift: Shift | None) -> Request:
         state, seen = self.seats[seat], found.evidence
+        action = machine.action_for(state, found.subject)
+        asked = state.step_up if action is Action.STEP_UP else None
         return Request(
-            action=machine.action_for(state, found.subject),
+            action=action,
             subject=found.subject,
             seat=seat,
             factors=frozenset({seen.factor}) | (shift.factors if shift else frozenset[Factor]()),
@@ -126,7 +128,7 @@ class Pipeline:
             grade=seen.grade,
             margin=seen.margin,
             pad_level=seen.pad_level,
-            resource=state.step_up.purpose if state.step_up else "",
+            resource=asked.purpose if asked else "",
             fresh=frozenset({seen.factor}),
             owner=state.owner.subject if state.owner else None,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from authd.core.model import SeatState
+from authd.core.model import Action, SeatState
 from tests.core.fakes import (
     ONE,
     READERS,
@@ -17,6 +17,7 @@ from tests.core.fakes import (
     House,
     Kind,
     Nonce,
+    SessionId,
     SubjectId,
     elsewhere,
     replace,
@@ -180,3 +181,52 @@ def test_the_epochs_of_a_life_are_above_every_one_of_the_lives_before() -> None:
         house.loop.start(after._recover())
         house.loop.run()
         assert all(seat.epoch > before for seat in after.seats.values())
+
+
+# What the policy is asked.
+
+
+def test_a_login_is_not_asked_about_another_persons_purpose() -> None:
+    with House() as house:
+        house.touch()
+        session = house.faces[ONE].session
+        assert session is not None
+        asked = house.loop.start(house.pipeline.step_up(ONE, session, "resident/print"))
+        house.loop.run()
+        house.wait(1)
+        house.touch(who=BABA)
+        assert (house.asked[-1].action, house.asked[-1].resource) == (Action.OPEN_SESSION, "")
+        assert asked.result() is False
+
+
+def test_a_step_up_is_asked_about_its_purpose_and_answered_by_the_owners_touch() -> None:
+    with House() as house:
+        house.touch()
+        session = house.faces[ONE].session
+        assert session is not None
+        asked = house.loop.start(house.pipeline.step_up(ONE, session, "resident/print"))
+        house.loop.run()
+        house.wait(1)
+        house.touch()
+        assert (house.asked[-1].action, house.asked[-1].resource) == (Action.STEP_UP, "resident/print")
+        assert asked.result() is True
+
+
+def test_a_step_up_that_nobody_answers_ends_after_30_s() -> None:
+    with House() as house:
+        house.touch()
+        session = house.faces[ONE].session
+        assert session is not None
+        asked = house.loop.start(house.pipeline.step_up(ONE, session, "resident/print"))
+        house.wait(30.1)
+        assert asked.result() is False
+        assert house.state() is S.ACTIVE
+
+
+def test_nobody_else_is_asked_to_step_up() -> None:
+    with House() as house:
+        house.touch()
+        asked = house.loop.start(house.pipeline.step_up(ONE, SessionId("another"), "resident/print"))
+        house.loop.run()
+        assert asked.result() is False
+        assert house.state() is S.ACTIVE
