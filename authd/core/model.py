@@ -222,6 +222,7 @@ class Shift:
     subject: SubjectId
     begun_at: Instant
     factors: frozenset[Factor]
+    lasts: int = Limits().overall
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ class Pipeline:
         """Ask the policy and hand its answer on in one breath: nothing can come between the two."""
         if not isinstance(found, Candidate):
             return machine.Verdict(sample.nonce, found)
-        shift = self.shifts.get(found.subject)
+        shift = self._shift_of(found.subject)
         decision = self.ports.policy.decide(self._request(seat, found, shift))
         if self.ports.roster.disabled(found.subject):
             decision = replace(decision, permitted=False, message=Message.REFUSED)
@@ -114,6 +114,14 @@ class Pipeline:
             shift_began=shift.begun_at if shift else None,
             moving=self._sits_elsewhere(seat, found.subject),
         )
+
+    def _shift_of(self, subject: SubjectId) -> Shift | None:
+        """Their open shift. One that is over by its age needs no logout: the next touch begins another."""
+        shift = self.shifts.get(subject)
+        if shift is not None and self.ports.clock.now() >= shift.begun_at + shift.lasts:
+            del self.shifts[subject]
+            return None
+        return shift
 
     def _request(self, seat: SeatId, found: Candidate, shift: Shift | None) -> Request:
         state, seen = self.seats[seat], found.evidence
@@ -186,8 +194,8 @@ class Pipeline:
             case machine.EndElsewhere(subject):
                 self._end_elsewhere(seat, subject)
             case machine.BeginShift(session):
-                shift = Shift(session.subject, session.shift_began, frozenset({session.evidence.factor}))
-                self.shifts.setdefault(session.subject, shift)
+                factors, lasts = frozenset({session.evidence.factor}), session.limits.overall
+                self.shifts.setdefault(session.subject, Shift(session.subject, session.shift_began, factors, lasts))
             case machine.EndShift(subject):
                 self.shifts.pop(subject, None)
             case machine.StepUpDone(id_, granted):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from authd.core.model import Action, SeatState
+from authd.core.seat import Activity, Pressed
 from tests.core.fakes import (
     ONE,
     READERS,
@@ -230,3 +231,42 @@ def test_nobody_else_is_asked_to_step_up() -> None:
         house.loop.run()
         assert asked.result() is False
         assert house.state() is S.ACTIVE
+
+
+# Shifts.
+
+
+def test_within_a_shift_the_policy_is_told_so_and_a_logout_ends_it() -> None:
+    with House() as house:
+        house.touch()
+        house.pipeline.feed(ONE, Pressed())
+        house.touch()
+        assert house.asked[-1].shift_open
+        house.pipeline.feed(ONE, Pressed(logout=True))
+        house.touch()
+        assert not house.asked[-1].shift_open
+
+
+def test_a_shift_that_expires_in_the_seat_is_over() -> None:
+    with House() as house:
+        house.touch()
+        for _ in range(61):
+            house.wait(50)
+            house.pipeline.feed(ONE, Activity())
+        house.wait(560)
+        assert house.rows[-2].reason in ("expired", "idle")
+        house.touch()
+        assert not house.asked[-1].shift_open
+        assert house.owner() == AOKI
+
+
+def test_a_shift_of_yesterday_is_over_though_nobody_logged_out() -> None:
+    """Its sessions ended the moment they began, at every touch, for ever."""
+    with House() as house:
+        house.touch()
+        house.pipeline.feed(ONE, Pressed())
+        house.wait(3_601)
+        house.touch()
+        assert not house.asked[-1].shift_open
+        house.wait(1)
+        assert house.owner() == AOKI

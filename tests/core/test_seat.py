@@ -53,6 +53,7 @@ from tests.core.playbook import (
     pass_time,
     quietly,
     recorded,
+    together,
     touch,
     verdict,
 )
@@ -557,3 +558,17 @@ def test_whatever_happens_the_seat_is_whole(lines: list[Line]) -> None:
                 assert open_ == entry.session
                 open_ = None
         assert open_ == (book.seat.owner.id if book.seat.owner else None)
+
+
+def test_a_session_that_ends_by_age_ends_the_shift() -> None:
+    old = together(capture(), verdict(AOKI, began=Instant(START - 3_590 * SECOND)))
+    assert (
+        Playbook()
+        >> quietly(old, recorded())
+        >> pass_time(10)
+        << "write session.ended aoki expired"
+        << "end shift aoki"
+        << "write shift.ended aoki"
+        << "show locked locked"
+        << "arm n3"
+    )

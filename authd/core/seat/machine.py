@@ -15,7 +15,7 @@ from authd.core import presence
 from authd.core.model import EndReason, Instant, Kind, Message, SeatState, Session
 from authd.core.seat.effects import Arm, Effect, Show, StepUpDone, Write
 from authd.core.seat.events import Event
-from authd.core.seat.session import NOTHING, Outcome, ended_home, entry_of, join, unsuccessful, void
+from authd.core.seat.session import NOTHING, Outcome, close_shift, ended_home, entry_of, join, unsuccessful, void
 from authd.core.seat.state import LEDGER_GRACE, VERDICT_WITHIN, S, Seat, face_of, home, looks, resting, stale_at
 from authd.core.seat.table import HOME, TRANSITIONS, Rule
 
@@ -54,7 +54,7 @@ def _settle_owner(seat: Seat, owner: Session, now: Instant) -> Outcome:
     due = presence.due(seat.watch, owner.limits, owner.shift_began)
     lost = seat.ledger_lost_at
     if now >= due.ends_at:
-        return ended_home(seat, due.reason, now)
+        return _run_out(seat, owner, due.reason, now)
     if lost is not None and now >= lost + LEDGER_GRACE:
         return ended_home(seat, EndReason.FAULT, now, Message.LEDGER_DOWN)
     effects: tuple[Effect, ...] = ()
@@ -64,6 +64,12 @@ def _settle_owner(seat: Seat, owner: Session, now: Instant) -> Outcome:
     if now >= due.fades_at and seat.state is not S.FADING:
         seat, effects = join(_fade(seat, owner, due.reason, now), effects)
     return seat, effects
+
+
+def _run_out(seat: Seat, owner: Session, reason: EndReason, now: Instant) -> Outcome:
+    """A session that ends by the age of its shift ends the shift too: else every later one would end at its start."""
+    seat, effects = ended_home(seat, reason, now)
+    return join(close_shift(seat, owner.subject, now), effects) if reason is EndReason.EXPIRED else (seat, effects)
 
 
 def _fade(seat: Seat, owner: Session, reason: EndReason, now: Instant) -> Outcome:

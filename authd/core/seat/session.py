@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from authd.core import presence
 from authd.core.model import SECOND, EndReason, Entry, Hint, Instant, Kind, Message, Session, SubjectId, Value
-from authd.core.seat.effects import Arm, BeginShift, Effect, EndElsewhere, StepUpDone, Write
+from authd.core.seat.effects import Arm, BeginShift, Effect, EndElsewhere, EndShift, StepUpDone, Write
 from authd.core.seat.events import Event
 from authd.core.seat.state import Seat, home
 
@@ -53,6 +53,12 @@ def void(seat: Seat, why: str, now: Instant, message: Message = Message.LOCKED) 
     void = Write(entry_of(seat, Kind.VOID, now, pending, data={"why": why}))
     seat = say(replace(seat, pending=None, verification=None), message, now)
     return seat, (void, *arms(seat))
+
+
+def close_shift(seat: Seat, subject: SubjectId, now: Instant) -> Outcome:
+    """Two factors at this person's next login."""
+    entry = entry_of(seat, Kind.SHIFT_ENDED, now, subject=subject)
+    return replace(seat, last_touch=None), (EndShift(subject), Write(entry))
 
 
 def say(seat: Seat, message: Message, now: Instant | None = None, hint: Hint | None = None) -> Seat:

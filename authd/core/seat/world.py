@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from authd.core import presence
-from authd.core.model import EndReason, Instant, Kind, Message, SubjectId
-from authd.core.seat.effects import Arm, EndShift, Write
+from authd.core.model import EndReason, Instant, Kind, Message
+from authd.core.seat.effects import Arm, Write
 from authd.core.seat.events import Event, LedgerHealth, ReaderDown, ReaderUp, Revoked, Sensed
-from authd.core.seat.session import NOTHING, Outcome, arms, end, entry_of, join, rearm, say, void
+from authd.core.seat.session import NOTHING, Outcome, arms, close_shift, end, entry_of, join, rearm, say, void
 from authd.core.seat.state import S, Seat, resting
 
 
@@ -145,8 +145,3 @@ def log_out_after_lock(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert seat.last_touch is not None
     subject = seat.last_touch[1]
     return close_shift(say(replace(seat, last_touch=None), Message.LOGGED_OUT, now), subject, now)
-
-
-def close_shift(seat: Seat, subject: SubjectId, now: Instant) -> Outcome:
-    entry = entry_of(seat, Kind.SHIFT_ENDED, now, subject=subject)
-    return replace(seat, last_touch=None), (EndShift(subject), Write(entry))
