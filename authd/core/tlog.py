@@ -209,6 +209,22 @@ def key_id(name: str, public_key: bytes) -> bytes:
     return sha256(name.encode() + b"\n\x01" + public_key).digest()[:4]
 
 
+def write_key(name: str, public_key: bytes) -> str:
+    """Return the verifier key (C2SP signed-note, "vkey") that people keep outside the host: `name+id+base64`."""
+    encoded = b64encode(b"\x01" + public_key).decode()
+    return f"{name}+{key_id(name, public_key).hex()}+{encoded}"
+
+
+def read_key(text: str) -> tuple[str, bytes]:
+    """Return name and Ed25519 public key (32 bytes) of a verifier key. Raises `BadNote`."""
+    name, _, rest = text.strip().partition("+")
+    hexadecimal, _, encoded = rest.partition("+")
+    key = _base64(encoded)
+    if len(key) != 33 or key[0] != 1 or key_id(name, key[1:]).hex() != hexadecimal:
+        raise BadNote("not a verifier key for Ed25519")
+    return name, key[1:]
+
+
 def sign_note(text: str, signer: Signer) -> str:
     """Return the signed note: text, empty line, one signature line (C2SP signed-note, type 0x01)."""
     signed = b64encode(key_id(signer.name, signer.public_key) + signer.sign(text.encode())).decode()

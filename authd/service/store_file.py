@@ -82,11 +82,7 @@ class StoreFile:
 
     def people(self) -> list[PersonRecord]:
         """Return everybody there ever was, the disabled too."""
-        rows = self.db.execute("SELECT subject, staff_number, name, kana, section, officer, disabled FROM person")
-        return [
-            PersonRecord(SubjectId(subject), number, name, kana, section, bool(officer), bool(disabled))
-            for subject, number, name, kana, section, officer, disabled in rows
-        ]
+        return _people(self.db)
 
     def save_person(self, person: PersonRecord) -> PersonRecord:
         """Add a person, or change the attributes of one; returns what is now kept. Raises `BadAttribute`."""
@@ -126,8 +122,7 @@ class StoreFile:
 
     def templates(self) -> list[SealedTemplate]:
         """Return every template as it is stored; the caller compares digests with the ledger's anchors."""
-        rows = self.db.execute("SELECT id, version, subject, modality, finger, sealed FROM template ORDER BY id")
-        return [SealedTemplate(*row) for row in rows]
+        return _templates(self.db)
 
     def save_template(self, template: SealedTemplate) -> None:
         """Keep a new template (version 1), or the next version of one. Raises `StoreError` for any other version."""
@@ -227,3 +222,35 @@ def _add_kana(db: Database) -> None:
 
 STEPS: dict[int, Callable[[Database], Any]] = {1: _add_kana}
 """Format -> what brings the store to the next, in one transaction."""
+
+
+def read_people(path: Path) -> list[PersonRecord]:
+    """Return everybody in a store, without opening it for writing; of an older format, without a kana."""
+    db = connect(path, True)
+    try:
+        return _people(db)
+    finally:
+        db.close()
+
+
+def read_templates(path: Path) -> list[SealedTemplate]:
+    """Return every sealed template in a store, without opening it for writing."""
+    db = connect(path, True)
+    try:
+        return _templates(db)
+    finally:
+        db.close()
+
+
+def _people(db: Database) -> list[PersonRecord]:
+    kana = "kana" if int(db.pragma("user_version")) > 1 else "''"
+    rows = db.execute(f"SELECT subject, staff_number, name, {kana}, section, officer, disabled FROM person")  # noqa: S608 (a constant)
+    return [
+        PersonRecord(SubjectId(subject), number, name, reading, section, bool(officer), bool(disabled))
+        for subject, number, name, reading, section, officer, disabled in rows
+    ]
+
+
+def _templates(db: Database) -> list[SealedTemplate]:
+    rows = db.execute("SELECT id, version, subject, modality, finger, sealed FROM template ORDER BY id")
+    return [SealedTemplate(*row) for row in rows]

@@ -270,6 +270,15 @@ def test_a_changed_note_is_refused(note: str) -> None:
         tlog.open_note(note, "PeterNeumann", NEUMANN_PUBLIC, check_with(NEUMANN_PUBLIC))
 
 
+def test_a_verifier_key_is_gos() -> None:
+    vkey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+    assert tlog.read_key(vkey + "\n") == ("PeterNeumann", NEUMANN_PUBLIC)
+    assert tlog.write_key("PeterNeumann", NEUMANN_PUBLIC) == vkey
+    for wrong in ("", "a", vkey.replace("Peter", "Paul"), vkey.replace("+AR", "+BR"), vkey[:-4], vkey + "!"):
+        with pytest.raises(tlog.BadNote):
+            tlog.read_key(wrong)
+
+
 def test_other_signatures_are_passed_over() -> None:
     witnessed = NEUMANN_NOTE + "— witness.example AAAAAAAA\n"
     assert tlog.open_note(witnessed, "PeterNeumann", NEUMANN_PUBLIC, check_with(NEUMANN_PUBLIC)) == NEUMANN_TEXT

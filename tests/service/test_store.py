@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ SATO = PersonRecord(SubjectId("sub_a"), "1001", "佐藤 花子", "サトウ ハ�
 
 
 @asynccontextmanager
-async def opened(path: Path) -> AsyncIterator[Store]:
+async def opened(path: Path) -> AsyncGenerator[Store]:
     store = await Store.open(path)
     try:
         yield store

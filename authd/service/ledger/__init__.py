@@ -3,7 +3,7 @@
 `Ledger` is for the daemon; `Reader`, `presence` and `verify` are plain functions over the files.
 """
 
-from authd.service.ledger.head import KeySigner, checker, open_checkpoint
+from authd.service.ledger.head import KeySigner, checker, open_checkpoint, published
 from authd.service.ledger.ledger import Ledger, Standing
 from authd.service.ledger.presence import Stay, presence
 from authd.service.ledger.query import Anchor, Reader
@@ -30,5 +30,6 @@ __all__ = [
     "checker",
     "open_checkpoint",
     "presence",
+    "published",
     "verify",
 ]
