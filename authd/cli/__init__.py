@@ -10,15 +10,14 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from authd import __version__
+from authd.cli.codes import OK, USAGE
 
-GROUPS = ("run", "init", "enroll", "people", "status", "who", "events", "ledger", "policy")
+GROUPS = ("run", "init", "enroll", "status", "who", "events", "ledger", "policy")
 SIMULATED = {
     "demo": "run a whole city hall counter on this machine / この端末だけで窓口を体験する",
     "drill": "replay an incident and answer for it / 過去の事件を再現し、問いに答える",
     "sim": "talk to simulated devices / 模擬装置を操作する",
 }
-OK, WRONG, USAGE, UNREACHABLE, REFUSED = 0, 1, 2, 3, 4
-"""Exit codes: done; the answer is bad news; the input is wrong; the daemon is not there; it said no."""
 
 EPILOG = """\
 examples:

@@ -162,7 +162,11 @@ class Pipeline:
 
     def feed(self, seat: SeatId, event: machine.Event) -> None:
         """Apply one event to a seat, now, and carry out what it asks for. Never waits."""
-        self.seats[seat], effects = machine.step(self.seats[seat], event, self.ports.clock.now())
+        try:
+            self.seats[seat], effects = machine.step(self.seats[seat], event, self.ports.clock.now())
+        except Exception as bug:
+            self._tasks.create_task(_give_up(bug))  # whoever called may go on; the daemon must not
+            raise
         broken = False
         for effect in effects:
             try:
@@ -329,10 +333,21 @@ class Pipeline:
     async def run(self) -> None:
         """Close what an earlier life left open, then serve every seat until cancelled."""
         await self._recover()
-        async with self._tasks as tasks:
-            for seat in self.seats:
-                tasks.create_task(self._listen(seat))
-            tasks.create_task(self._keep_time())
+        try:
+            async with self._tasks as tasks:
+                for seat in self.seats:
+                    tasks.create_task(self._listen(seat))
+                tasks.create_task(self._keep_time())
+        finally:
+            self._feed_each(machine.Shutdown())
+
+    def _feed_each(self, event: machine.Event) -> None:
+        """To every seat, though one of them contradicts itself: it must not keep another open."""
+        for seat in self.seats:
+            try:
+                self.feed(seat, event)
+            except Exception:
+                log.exception("fault at %s: it cannot be locked", seat)
 
     async def _recover(self) -> None:
         """Nothing resumes: every grant and session of an earlier life is closed before the first reader is armed."""
@@ -370,11 +385,15 @@ class Pipeline:
         try:
             await work
         except AssertionError:  # the machine contradicts itself: nothing it says can be believed
-            self.feed_all(machine.Failed())
+            self._feed_each(machine.Failed())
             raise
         except Exception:
             log.exception("fault at %s: locked", seat)
             self.feed(seat, machine.Failed())
+
+
+async def _give_up(bug: Exception) -> None:
+    raise bug
 
 
 def _fits(found: Found, sample: port.Sample, scope: Sequence[SubjectId]) -> bool:

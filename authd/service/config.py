@@ -16,7 +16,7 @@ NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 """Names become file names and socket names: nothing that a path or a log line could misread."""
 CLASSES = ("counter", "office")
 SCOPES = ("name", "kana", "section", "staff_number")
-_TABLES = ("host", "seat", "reader", "application", "door", "web", "policy")
+_TABLES = ("host", "seat", "reader", "application", "section", "door", "web", "policy")
 
 
 class ConfigError(Exception):
@@ -78,6 +78,12 @@ class Config:
     frame_ancestors: tuple[str, ...]
     policy: Path | None
     """Folder of the policy bundle; None: the one that is installed."""
+    settings: Path | None
+    """Settings of the policy; None: the bundle's own."""
+    sections: Mapping[str, tuple[str, str]]
+    """Names of the sections of the house, Japanese and English, for the screens."""
+    lenient: bool
+    """Let authd's own drivers run where the kernel cannot give the whole sandbox (never a third party's)."""
 
     @property
     def socket(self) -> Path:
@@ -99,7 +105,7 @@ def load(path: Path) -> Config:
 
 def _config(toml: Reader, here: Path) -> Config:
     toml.only((), _TABLES)
-    toml.only(("host",), ("name", "state", "run", "simulate"))
+    toml.only(("host",), ("name", "state", "run", "simulate", "lenient_sandbox"))
     run = here / toml.string(("host", "run"), "/run/authd-seat")
     host, port = _listen(toml)
     readers = {ReaderId(name): _reader(toml, name) for name in _names(toml, "reader")}
@@ -109,8 +115,7 @@ def _config(toml: Reader, here: Path) -> Config:
         toml.fail(("seat",), "at least one [seat.NAME] is expected")
     _check_references(toml, seats, readers, applications)
     toml.only(("door",), ("router",))
-    toml.only(("policy",), ("folder",))
-    folder = toml.string(("policy", "folder"), "")
+    toml.only(("policy",), ("folder", "settings"))
     return Config(
         host=_word(toml, ("host", "name"), "host"),
         state=here / toml.string(("host", "state"), "/var/lib/authd-seat"),
@@ -125,7 +130,10 @@ def _config(toml: Reader, here: Path) -> Config:
         frame_ancestors=tuple(
             toml.strings(("web", "frame_ancestors"), [], _is_origin, "origins such as http://host:1")
         ),
-        policy=here / folder if folder else None,
+        policy=_path(toml, here, ("policy", "folder")),
+        settings=_path(toml, here, ("policy", "settings")),
+        sections={name: _section(toml, name) for name in _names(toml, "section")},
+        lenient=toml.flag(("host", "lenient_sandbox"), default=False),
     )
 
 
@@ -176,6 +184,16 @@ def _application(toml: Reader, name: str) -> ApplicationConfig:
         key=toml.string((*at, "key"), ""),
         scope=tuple(toml.strings((*at, "scope"), [], SCOPES.__contains__, f"some of {', '.join(SCOPES)}")),
     )
+
+
+def _section(toml: Reader, name: str) -> tuple[str, str]:
+    toml.only(("section", name), ("name_ja", "name_en"))
+    return toml.string(("section", name, "name_ja"), name), toml.string(("section", name, "name_en"), name)
+
+
+def _path(toml: Reader, here: Path, path: tuple[str, ...]) -> Path | None:
+    value = toml.string(path, "")
+    return here / value if value else None
 
 
 def _check_references(

@@ -156,7 +156,7 @@ async def step_up(desk: Desk, peer: Peer, call: wire.StepUpCall) -> Fields:
     seat = next((seat for seat in peer.seats if desk.house.who(seat).session == session), None)
     if seat is None:
         raise Refused(Error.NOT_FOUND, "no such session")
-    return asdict(await desk.house.step_up(seat, session, call.purpose))
+    return asdict(await desk.house.step_up(seat, session, f"{peer.name}/{call.purpose}"))
 
 
 async def history(desk: Desk, talk: Talk, call: wire.History) -> None:

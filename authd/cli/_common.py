@@ -1,0 +1,83 @@
+"""What the verbs share: where the configuration is, how the daemon is reached, how an error is said."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from authd.cli.codes import REFUSED, UNREACHABLE, USAGE, WRONG
+
+DEFAULT_CONFIG = Path("/etc/authd-seat/authd.toml")
+
+
+def add_config(parser: argparse.ArgumentParser) -> None:
+    """Add `--config`; the environment's AUTHD_CONFIG is used where it is not given."""
+    default = Path(os.environ.get("AUTHD_CONFIG", DEFAULT_CONFIG))
+    parser.add_argument("--config", type=Path, default=default, metavar="FILE", help=f"authd.toml ({default})")
+
+
+def language() -> str:
+    """Return `ja` or `en`, by the locale of the caller."""
+    names = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
+    return "ja" if next((name for name in names if name), "").startswith("ja") else "en"
+
+
+def fail(text: object, code: int = USAGE) -> int:
+    """Say one line on standard error and return the exit code."""
+    print(f"authd: {text}", file=sys.stderr)
+    return code
+
+
+def with_daemon(work: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Wrap a verb that talks to the daemon: what goes wrong on the way is one line and an exit code."""
+
+    def run(args: argparse.Namespace) -> int:
+        from authd.client import ClientError, DoorError
+        from authd.service.config import ConfigError
+
+        try:
+            return work(args)
+        except ConfigError as error:
+            return fail(error)
+        except DoorError as error:
+            return fail(error, REFUSED)
+        except ClientError as error:
+            return fail(f"no daemon there: {error}; start it with: authd run --config {args.config}", UNREACHABLE)
+
+    return run
+
+
+def with_service(work: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Wrap a verb that is the daemon: what keeps it from beginning is one line and an exit code; a bug is a trace."""
+
+    def run(args: argparse.Namespace) -> int:
+        from authd.client import ClientError
+        from authd.core.ports import PortError
+        from authd.service.bus.house import DoorError
+        from authd.service.config import ConfigError
+        from authd.service.host.manifest import ManifestError
+        from authd.service.keys import KeyFault
+        from authd.service.pdp import BundleError
+        from authd.service.registry import RegistryError
+
+        try:
+            return work(args)
+        except (ConfigError, BundleError, RegistryError, KeyFault, ManifestError) as error:
+            return fail(error, USAGE)
+        except (PortError, DoorError, TimeoutError, ClientError, ExceptionGroup) as error:
+            cause = _first(error)
+            if isinstance(cause, (PortError, DoorError, ClientError, TimeoutError)):
+                return fail(cause if str(cause) else "the doors did not open in time", WRONG)
+            raise
+
+    return run
+
+
+def _first(error: BaseException) -> BaseException:
+    """Return the first error of a group that is no group itself."""
+    while isinstance(error, BaseExceptionGroup) and error.exceptions:
+        error = error.exceptions[0]
+    return error

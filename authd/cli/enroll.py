@@ -1,0 +1,78 @@
+"""`authd enroll` and `authd disable`: an officer at the seat confirms by touch, then the person's finger is taken."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from authd.cli._common import add_config, fail, language, with_daemon
+from authd.cli.codes import OK, USAGE
+from authd.locale import text
+
+EXAMPLES = """\
+examples:
+  authd enroll --seat counter-1 --number 1007 --name 佐藤花子 --kana さとうはなこ --section resident
+  authd disable --seat counter-1 --number 1007
+An officer must be logged in at the seat; both begin with that officer's touch, and are in the ledger first.
+"""
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `authd enroll` and `authd disable`."""
+    raw = argparse.RawDescriptionHelpFormatter
+    enroll = subparsers.add_parser(
+        "enroll", help="enrol a person's finger / 指を登録する", epilog=EXAMPLES, formatter_class=raw
+    )
+    for name, words in (("name", "in kanji"), ("kana", "its reading"), ("section", "section of the house")):
+        enroll.add_argument(f"--{name}", required=True, help=words)
+    enroll.add_argument("--finger", default="right_index", help="right_index, left_middle ... (%(default)s)")
+    enroll.add_argument("--officer", action="store_true", help="their touch will allow enrolments")
+    enroll.set_defaults(run=with_daemon(_enroll))
+    disable = subparsers.add_parser(
+        "disable", help="let a person log in no more / 利用を止める", epilog=EXAMPLES, formatter_class=raw
+    )
+    disable.set_defaults(run=with_daemon(_disable))
+    for parser in (enroll, disable):
+        add_config(parser)
+        parser.add_argument("--seat", required=True, help="where the officer is logged in")
+        parser.add_argument("--number", required=True, metavar="STAFF_NUMBER")
+
+
+def _enroll(args: argparse.Namespace) -> int:
+    from authd.client import connect_sync
+    from authd.service.config import load
+
+    with connect_sync(f"unix:{load(args.config).socket}") as door:
+        steps = door.enrol(
+            args.seat,
+            staff_number=args.number,
+            name=args.name,
+            kana=args.kana,
+            section=args.section,
+            finger=args.finger,
+            officer=args.officer,
+        )
+        for step in steps:
+            hint = f" ({text(f'hint.{step.hint}', language())})" if step.hint else ""
+            line = f"{text(f'enrol.{step.step}', language())}{hint} [{round(step.done * 100)} %]"
+            print(line, file=sys.stderr, flush=True)
+            if step.subject:
+                print(step.subject)
+    return OK
+
+
+def _disable(args: argparse.Namespace) -> int:
+    from authd.client import connect_sync
+    from authd.service.config import load
+
+    with connect_sync(f"unix:{load(args.config).socket}") as door:
+        subjects: Sequence[str] = [
+            person.subject for person in door.people() if person.staff_number == args.number and not person.disabled
+        ]
+        if len(subjects) != 1:
+            return fail(f"nobody with staff number {args.number} can log in", USAGE)
+        print(text("enrol.officer_touch", language()), file=sys.stderr, flush=True)
+        door.disable(subjects[0], args.seat)
+        print(subjects[0])
+    return OK

@@ -1,0 +1,173 @@
+"""The daemon: its parts, started in order and ended in order. It owns the clock."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
+from typing import Any, Final
+
+from authd.core import seat as machine
+from authd.core.model import Entry, Kind, SeatId, Value
+from authd.service.bus.envelope import Signer
+from authd.service.bus.house import Attribute, Peer, Role
+from authd.service.bus.local import Local
+from authd.service.bus.peers import Directory, screen
+from authd.service.bus.router import Router
+from authd.service.bus.tally import Tally
+from authd.service.bus.tickets import Tickets
+from authd.service.bus.verbs import Desk
+from authd.service.config import ApplicationConfig, Config
+from authd.service.enrolment import Desk as EnrolmentDesk
+from authd.service.enrolment import Enrolments
+from authd.service.house import DaemonHouse
+from authd.service.keys import ROUTER
+from authd.service.notify import notify
+from authd.service.parts import Parts, make, source
+from authd.service.pdp import Loaded, Refused, watch
+from authd.service.screen import Screen, settings
+
+OPEN_WITHIN_S: Final = 30.0
+log = logging.getLogger("authd.daemon")
+
+
+async def serve(config: Config, ready: Callable[[], None] = lambda: None) -> None:
+    """Serve the seats until SIGTERM, SIGINT or `authd stop`; `ready` is called once the doors are open.
+
+    Raises `KeyFault`, `RegistryError`, `BundleError`, `PortError` or `DoorError` where it cannot begin: one line for a
+    person, and nothing was changed.
+    """
+    async with AsyncExitStack() as stack:
+        parts = await make(config, stack)
+        daemon = Daemon(parts)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, daemon.end)
+        try:
+            await daemon.run(ready)
+        finally:
+            parts.pipeline.feed_all(machine.Shutdown())  # after a fault too: locked, and said so
+
+
+class Daemon:
+    """The running daemon."""
+
+    def __init__(self, parts: Parts) -> None:
+        self.parts = parts
+        self._ended = asyncio.Event()
+        desk = EnrolmentDesk(
+            parts.pipeline, parts.roster, parts.pdp, parts.store, parts.verifier, parts.modalities.__getitem__
+        )
+        self.house = DaemonHouse(
+            parts.config,
+            parts.pipeline,
+            parts.ledger,
+            parts.store,
+            parts.clock,
+            Enrolments(desk),
+            self.state,
+            self.end,
+        )
+        self._desk = Desk(
+            self.house, parts.ledger, parts.outlet, parts.clock, Signer(parts.keys.event_key()), Tickets(), Tally()
+        )
+        peers = _peers(parts)
+        server = parts.keys.curve(ROUTER)
+        self._local = Local(self._desk, peers, parts.config.socket)
+        self._router = Router(self._desk, peers, server.secret.encode(), [parts.config.router])
+        key_file = parts.keys.folder / "curve"
+        told = settings(parts.config, server, lambda name: key_file / f"{name}.key")
+        self._screen = Screen(told) if parts.config.web_port else None
+
+    def end(self) -> None:
+        """Begin to end."""
+        self._ended.set()
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Serve until `end`."""
+        parts = self.parts
+        jobs: list[Coroutine[Any, Any, None]] = [
+            parts.verifier.run(),
+            parts.readers.run(),
+            parts.pipeline.run(),
+            self._local.run(),
+            self._router.run(),
+            watch(parts.pdp, source(parts.config), asyncio.sleep, self._policy_changed),
+        ]
+        if self._screen is not None:
+            jobs.append(self._screen.run())
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(job) for job in jobs]
+            await self._open()
+            notify("READY=1")
+            ready()
+            await self._ended.wait()
+            notify("STOPPING=1")
+            parts.pipeline.feed_all(machine.Shutdown())
+            for task in tasks:
+                task.cancel()
+
+    async def _open(self) -> None:
+        """Wait for the doors. A reader or a verifier that is not there yet is no reason to keep them closed."""
+        async with asyncio.timeout(OPEN_WITHIN_S):
+            await self._local.ready.wait()
+            await self._router.ready.wait()
+            if self._screen is not None:
+                await self._screen.ready.wait()
+
+    def _policy_changed(self, news: Loaded | Refused) -> None:
+        """Write what happened to the bundle; under new rules, ask again whether each open session may go on."""
+        pipeline = self.parts.pipeline
+        data: dict[str, Value]
+        if isinstance(news, Refused):
+            log.error("policy refused, the one before goes on: %s", news.error)
+            data = {"error": str(news.error), "bundle": news.bundle.hash}
+        else:
+            log.info("policy %s", news.bundle.hash)
+            data = {"bundle": news.bundle.hash}
+        kind = Kind.POLICY_REFUSED if isinstance(news, Refused) else Kind.POLICY_LOADED
+        self.parts.ledger.write(Entry(kind, at=self.parts.clock.now(), data=data))
+        if isinstance(news, Loaded):
+            pipeline.reconsider()
+
+    def state(self) -> Mapping[str, object]:
+        """What `authd status` shows besides the seats."""
+        parts = self.parts
+        children: dict[str, int | None] = {id_: keeper.pid for id_, keeper in parts.readers.keepers.items()}
+        children |= {"verifier": parts.verifier.keeper.pid, "web": self._screen.pid if self._screen else None}
+        return {
+            "pid": os.getpid(),
+            "children": children,
+            "replaced": {id_: dict(keeper.gone) for id_, keeper in parts.readers.keepers.items() if keeper.gone},
+            "verifier_ready": parts.verifier.ready.is_set(),
+            "ledger": {"rows": parts.ledger.head, "trouble": parts.ledger.trouble},
+            "policy": parts.pdp.bundle.hash,
+            "people": len(parts.store.people),
+            "identification": {seat: self._bound(seat) for seat in parts.config.seats},
+        }
+
+    def _bound(self, seat: SeatId) -> Mapping[str, object]:
+        """The bound that FEATURES 7 wants to be shown."""
+        bound = self.parts.roster.bound(seat)
+        if bound is None:
+            return {"permitted": False, "why": "the verifier has not said its false match rate yet"}
+        return {"permitted": bound.permitted, "bound": bound.bound, "limit": bound.limit, "templates": bound.templates}
+
+
+def _peers(parts: Parts) -> Directory:
+    """Whose key is whose: the seats' screens and the applications, as configured."""
+    peers = Directory(frozenset({0, os.geteuid()}))
+    for seat in parts.config.seats.values():
+        peers.allow(parts.keys.curve(f"seat-{seat.id}").public, screen(seat.id))
+    for application in parts.config.applications.values():
+        key = application.key or parts.keys.curve(f"app-{application.name}").public
+        peers.allow(key, _application(application, parts.config))
+    return peers
+
+
+def _application(application: ApplicationConfig, config: Config) -> Peer:
+    seats = frozenset(seat.id for seat in config.seats.values() if application.name in seat.applications)
+    scope = frozenset(Attribute(each) for each in application.scope)
+    return Peer(Role.APPLICATION, application.name, seats, scope)

@@ -1,0 +1,159 @@
+"""Every part of the daemon, made once: what is on disk is opened, and what stands on it is wired to the one path."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Mapping, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from authd.core import seat as machine
+from authd.core.model import ReaderId, SeatId, SubjectId
+from authd.core.pipeline import Pipeline
+from authd.core.ports import Ports
+from authd.service import pdp, registry
+from authd.service.bus.outlet import Outlet
+from authd.service.clock import BootClock, Dice
+from authd.service.config import Config
+from authd.service.keys import Keys
+from authd.service.ledger import KeySigner, Ledger
+from authd.service.readers import HostReaders, ReaderPlan
+from authd.service.roster import HostRoster, attributes
+from authd.service.seal import SealedTemplate
+from authd.service.store import Store
+from authd.service.verifier import ChildVerifier, Sealed
+
+SYSTEM: Final = "authd"
+"""The policy's name for authd itself, for step-ups such as an enrolment."""
+_CLOCK_NOT_SYNCHRONISED: Final = 5
+log = logging.getLogger("authd.daemon")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Everything that lives as long as the daemon."""
+
+    config: Config
+    clock: BootClock
+    keys: Keys
+    store: Store
+    ledger: Ledger
+    pdp: pdp.Pdp
+    readers: HostReaders
+    verifier: ChildVerifier
+    roster: HostRoster
+    outlet: Outlet
+    pipeline: Pipeline
+    modalities: Mapping[ReaderId, str]
+
+
+async def make(config: Config, stack: AsyncExitStack) -> Parts:
+    """Open what is on disk, and make everything that stands on it; `stack` closes it again, in order."""
+    config.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    clock, keys = BootClock(), Keys(config.state)
+    signer = KeySigner(f"authd/{config.host}", keys.ledger_key())
+    plans = _plans(config)
+    point = _policy(config, clock)
+    store = await Store.open(config.state / "store.sqlite")
+    stack.push_async_callback(store.close)
+    ledger = await Ledger.open(config.state / "ledger", signer, clock, clock.wall_ms)
+    stack.push_async_callback(ledger.close)
+    point.directory.set_people(attributes(person) for person in store.people.values())
+    manifests = {plan.id: plan.driver.manifest for plan in plans}
+    modalities = {id_: each.modality for id_, each in manifests.items() if each.kind == "touch"}
+    verifier = ChildVerifier(
+        keys.folder / "host.key",
+        store.id,
+        {modality: registry.find_comparator(modality) for modality in set(modalities.values())},
+        manifests,
+        lambda: _gallery(store, ledger),
+        clock,
+        lenient=config.lenient,
+    )
+    readers = HostReaders({seat.id: seat.readers for seat in config.seats.values()}, plans, lenient=config.lenient)
+
+    def bound(seat: SeatId, people: Sequence[SubjectId]) -> pdp.Scope | None:
+        used = {modalities[reader] for reader in config.seats[seat].readers if reader in modalities}
+        return _bound(people, used, verifier, point.bundle.settings.thresholds.max_false_identification)
+
+    roster, outlet = HostRoster(config.seats, store.people, bound), Outlet()
+    ports = Ports(readers, verifier, ledger, store, roster, store, point, outlet, clock, Dice())
+    touchable = {
+        seat.id: frozenset(id_ for id_ in seat.readers if manifests[id_].kind == "touch")
+        for seat in config.seats.values()
+    }
+    pipeline = Pipeline(ports, touchable)
+    ledger.on_health = lambda healthy, reason: pipeline.feed_all(machine.LedgerHealth(healthy))
+    return Parts(config, clock, keys, store, ledger, point, readers, verifier, roster, outlet, pipeline, modalities)
+
+
+def check(config: Config) -> None:
+    """Say whether the daemon could begin, without beginning: configuration, drivers, policy. Raises as `make`."""
+    _plans(config)
+    pdp.load(source(config))
+
+
+def _plans(config: Config) -> list[ReaderPlan]:
+    """Find the driver of every reader that stands at a seat, without running its code."""
+    used = {reader for seat in config.seats.values() for reader in seat.readers}
+    return [
+        ReaderPlan(id_, registry.find_driver(each.driver, simulate=config.simulate), each.settings)
+        for id_, each in config.readers.items()
+        if id_ in used
+    ]
+
+
+def _policy(config: Config, clock: BootClock) -> pdp.Pdp:
+    """Load the bundle, and tell it of the seats and the systems."""
+    point = pdp.Pdp(pdp.load(source(config)), lambda: _local_time(clock))
+    sensors = {id_ for id_, each in config.readers.items() if _is_sensor(each.driver, config)}
+    point.directory.set_seats(
+        pdp.SeatAttrs(seat.id, seat.seat_class, seat.section, config.host, bool(sensors & set(seat.readers)))
+        for seat in config.seats.values()
+    )
+    point.directory.set_systems(pdp.SystemAttrs(name) for name in (SYSTEM, *config.applications))
+    return point
+
+
+def _is_sensor(driver: str, config: Config) -> bool:
+    return registry.find_driver(driver, simulate=config.simulate).manifest.kind == "signal"
+
+
+def source(config: Config) -> pdp.Source:
+    """Where the policy bundle is read from."""
+    return pdp.Source(config.policy or pdp.installed(), config.settings)
+
+
+def _local_time(clock: BootClock) -> pdp.LocalTime:
+    """The wall's time, and whether the kernel believes it (adjtimex(2))."""
+    state = ctypes.CDLL(None).adjtimex(ctypes.create_string_buffer(512))
+    now = datetime.fromtimestamp(clock.wall_ms() / 1000, UTC).astimezone()
+    return pdp.local_time(now, trusted=0 <= state < _CLOCK_NOT_SYNCHRONISED)
+
+
+def _bound(people: Sequence[SubjectId], used: set[str], verifier: ChildVerifier, limit: float) -> pdp.Scope | None:
+    """The worst of the seat's modalities: what one touch there may name wrongly (FEATURES 7)."""
+    scopes = [
+        pdp.check_scope(fmr, verifier.templates(modality, people), limit)
+        for modality in used
+        if (fmr := verifier.fmr(modality)) is not None
+    ]
+    return max(scopes, key=lambda scope: scope.bound, default=None)
+
+
+async def _gallery(store: Store, ledger: Ledger) -> Sealed:
+    """Every template that the ledger anchors as current; a swapped or rolled-back one stays out and is said."""
+    anchors, kept = await ledger.anchors(), list[SealedTemplate]()
+    active = {person.subject for person in store.people.values() if not person.disabled}
+    for template in await store.templates():
+        anchor = anchors.get(template.id)
+        if template.subject not in active:
+            continue
+        if anchor is None or (anchor.version, anchor.digest) != (template.version, template.digest):
+            log.error("template %s is not the one that the ledger anchors: left out", template.id)
+            continue
+        kept.append(template)
+    return Sealed(await store.keys(), kept)

@@ -1,0 +1,129 @@
+"""Keeps the web process alive, which shows the seat screens: it has the seats' keys and nothing else of the house's."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+from authd.service.config import Config
+from authd.service.keys import CurvePair
+
+FIRST_DELAY_S, LAST_DELAY_S = 0.25, 30.0
+READY_WITHIN_S = 10.0
+END_WITHIN_S = 2.0
+GOOD_SERVICE_S = 10.0
+log = logging.getLogger("authd.screen")
+
+
+def settings(config: Config, server: CurvePair, key_file: Callable[[str], Path]) -> Mapping[str, object]:
+    """Return what `authd.web.settings` expects. `key_file`: where a seat's own key lies."""
+    return {
+        "listen": f"{config.web_host}:{config.web_port}",
+        "door": {"router": config.router, "server_key": server.public},
+        "seats": [
+            {
+                "id": seat.id,
+                "name_ja": seat.name_ja,
+                "name_en": seat.name_en,
+                "key_file": str(key_file(f"seat-{seat.id}")),
+                "applications": list(seat.applications),
+            }
+            for seat in config.seats.values()
+        ],
+        "applications": [
+            {"id": each.name, "name_ja": each.name_ja, "name_en": each.name_en, "url": each.url}
+            for each in config.applications.values()
+        ],
+        "frame_ancestors": list(config.frame_ancestors),
+        "sections": {name: {"ja": ja, "en": en} for name, (ja, en) in config.sections.items()},
+    }
+
+
+class Screen:
+    """The supervised web process. `run` belongs into the daemon's TaskGroup."""
+
+    def __init__(self, told: Mapping[str, object]) -> None:
+        self._told = json.dumps(told).encode() + b"\n"
+        self._process: asyncio.subprocess.Process | None = None
+        self.ready = asyncio.Event()
+        """Set while the page is served."""
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the web process that runs now."""
+        return self._process.pid if self._process else None
+
+    async def run(self) -> None:
+        """Keep it alive until cancelled."""
+        loop, delay = asyncio.get_running_loop(), FIRST_DELAY_S
+        while True:
+            began = loop.time()
+            try:
+                await self._live()
+            except OSError as error:
+                log.error("the web process cannot be started: %s", error)
+            delay = FIRST_DELAY_S if loop.time() - began > GOOD_SERVICE_S else min(delay * 2, LAST_DELAY_S)
+            await asyncio.sleep(delay)
+
+    async def _live(self) -> None:
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        with ours, theirs:
+            process = self._process = await asyncio.create_subprocess_exec(
+                *(sys.executable, "-I", "-m", "authd.web", "--channel-fd", str(theirs.fileno())),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env={"LANG": "C.UTF-8", "PATH": ""},
+                start_new_session=True,
+            )
+            theirs.close()
+            try:
+                await self._serve(ours)
+            finally:
+                self.ready.clear()
+                ours.close()  # which it takes as the word to end
+                await asyncio.shield(_end(process))
+                self._process = None
+
+    async def _serve(self, channel: socket.socket) -> None:
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(channel, self._told)
+        try:
+            async with asyncio.timeout(READY_WITHIN_S):
+                answer = json.loads(await _line(channel) or b"{}")
+        except (TimeoutError, ValueError):
+            answer = {"ready": False, "error": "it does not answer"}
+        if not answer.get("ready"):
+            log.error("the seat screen cannot be shown: %s", answer.get("error", "it ended"))
+            return
+        self.ready.set()
+        await _line(channel)  # its end
+        log.error("the web process is gone; another one follows")
+
+
+async def _line(channel: socket.socket) -> bytes:
+    line = b""
+    while not line.endswith(b"\n") and len(line) < 4_096:
+        with suppress(ConnectionError):
+            chunk = await asyncio.get_running_loop().sock_recv(channel, 4_096)
+            line += chunk
+            if chunk:
+                continue
+        return line
+    return line
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    try:
+        async with asyncio.timeout(END_WITHIN_S):
+            await process.wait()
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
