@@ -46,7 +46,7 @@ class Frame:
         self.pixels.fill(0)
 
 
-class FingerGone(Exception):  # noqa: N818 - it is an event, not an error: nothing is wrong
+class FingerGone(Exception):
     """The finger was lifted before another frame could be had."""
 
 

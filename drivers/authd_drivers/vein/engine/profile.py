@@ -1,0 +1,205 @@
+"""What belongs to one kind of sensor: sizes, settings and the decision, as data files beside the package.
+
+A new sensor is a new TOML file, measured on that sensor's own captures, never a change of code. The verifier child
+reads these too, so nothing here imports more than the standard library.
+"""
+
+from __future__ import annotations
+
+import math
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+
+
+@dataclass(frozen=True, slots=True)
+class EdgeSettings:
+    """How the finger's edges are traced. `left` and `right` leave out columns where the housing is in view (pixels)."""
+
+    left: int
+    right: int
+    columns: int
+    rows: int
+    reach: float
+    """Share of the height, from above and from below, in which an edge is looked for."""
+    floor: float
+    """Grey levels added before the logarithm: the sensor's dark noise."""
+    blur: float
+    clip: float
+    """Gradients beyond this count no more than this, so that a bright neighbour does not win."""
+    stiffness: float
+
+
+@dataclass(frozen=True, slots=True)
+class UnwrapSettings:
+    """How the finger is unrolled, to `rows` x `columns`, each a multiple of 32 x 64."""
+
+    columns: int
+    rows: int
+    degrees: float
+    """Half of the angle that is seen of the cylinder."""
+    degree: int
+    """Of the polynomial through each edge."""
+    rounds: int
+    slack: float
+    """Pixels off the polynomial from which a column loses weight."""
+
+
+@dataclass(frozen=True, slots=True)
+class RidgeSettings:
+    """How veins are found: `sigma` in unrolled pixels, `keep` the share of ridge pixels that count."""
+
+    sigma: float
+    keep: float
+
+
+@dataclass(frozen=True, slots=True)
+class QualitySettings:
+    """When a person is asked to lay the finger down again.
+
+    Quality is the logistic function of clarity (mean log curvature) minus the weighted edge residual (pixels), both in
+    standard deviations of this sensor's captures; below `accept` no template is made.
+    """
+
+    clarity: float
+    clarity_spread: float
+    residual: float
+    residual_spread: float
+    residual_weight: float
+    accept: float
+    edge_contrast: float
+    """Mean edge gradient below which there is no finger."""
+    width_min: float
+    width_max: float
+    """Of the finger, as a share of the frame's height."""
+    slope_max: float
+    """Of the finger's axis: rows a column."""
+    taper_min: float
+    """Least width of the finger as a share of its median: less is a fingertip in view."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionSettings:
+    """The fixed threshold and what is known about it.
+
+    `false_matches` in `comparisons` were counted between fingers of different people whose captures did not fix the
+    threshold; the two numbers give the bound, nothing else does.
+    """
+
+    threshold: float
+    margin: float
+    """Least distance to the second-best person."""
+    agree: float
+    """Least score between any two presentations of an enrolment; each also passes `threshold` with another."""
+    comparisons: int
+    false_matches: int
+
+
+@dataclass(frozen=True, slots=True)
+class SensorProfile:
+    """One kind of sensor. `code` stands for it in every probe, so that captures of two sensors are never compared."""
+
+    name: str
+    code: int
+    width: int
+    height: int
+    tries: int
+    """Frames of one touch that are tried before the person gets a hint."""
+    edges: EdgeSettings
+    unwrap: UnwrapSettings
+    ridges: RidgeSettings
+    quality: QualitySettings
+    decision: DecisionSettings
+
+    @property
+    def fmr_bound(self) -> float:
+        """Exact upper 95 % bound of the false match rate of one comparison at the threshold."""
+        return upper_bound(self.decision.false_matches, self.decision.comparisons)
+
+
+class ProfileError(ValueError):
+    """No such profile, or its file is wrong; the message names the file and the key."""
+
+
+def profile_names() -> list[str]:
+    """Names of the profiles that ship with the driver."""
+    return sorted(path.stem for path in PROFILES.glob("*.toml"))
+
+
+@cache
+def load_profile(name: str) -> SensorProfile:
+    """Read a shipped profile by name. Raises `ProfileError`."""
+    if name not in profile_names():
+        raise ProfileError(f"profile {name[:40]!r}: one of {', '.join(profile_names())} is expected")
+    return read_profile(PROFILES / f"{name}.toml")
+
+
+def read_profile(path: Path) -> SensorProfile:
+    """Read a profile from a file. Raises `ProfileError`."""
+    try:
+        table = tomllib.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ProfileError(f"{path.name}: {error}") from error
+    parts = {key: _filled(kind, table.get(key), f"{path.name}: [{key}]") for key, kind in _PARTS.items()}
+    return _filled(SensorProfile, {**table, **parts}, path.name)
+
+
+_PARTS: Mapping[str, type[Any]] = {
+    "edges": EdgeSettings,
+    "unwrap": UnwrapSettings,
+    "ridges": RidgeSettings,
+    "quality": QualitySettings,
+    "decision": DecisionSettings,
+}
+_Part = TypeVar("_Part")
+_KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str}
+
+
+def _filled(kind: type[_Part], content: object, where: str) -> _Part:
+    """Make a `kind` from a table that has exactly its keys. Raises `ProfileError`."""
+    if not isinstance(content, dict):
+        raise ProfileError(f"{where}: a table is expected")
+    table = cast("dict[str, Any]", content)
+    expected = {field.name: str(field.type) for field in fields(cast("Any", kind))}
+    if wrong := set(table) ^ set(expected):
+        raise ProfileError(f"{where}: {min(wrong)} is missing or unknown")
+    for key, name in expected.items():
+        plain = _KINDS.get(name)
+        if plain and not (type(table[key]) is plain or (plain is float and type(table[key]) is int)):
+            raise ProfileError(f"{where}: {key}: {name} is expected")
+    return kind(**table)
+
+
+def upper_bound(errors: int, trials: int, confidence: float = 0.95) -> float:
+    """Exact one-sided upper bound of a rate after `errors` in `trials` (Clopper and Pearson 1934), by bisection."""
+    if not 0 <= errors < trials:
+        return 1.0
+    low, high = errors / trials, 1.0
+    for _ in range(200):
+        middle = (low + high) / 2
+        if _at_most(errors, trials, middle) > 1 - confidence:
+            low = middle
+        else:
+            high = middle
+    return high
+
+
+def _at_most(errors: int, trials: int, rate: float) -> float:
+    """Probability of at most `errors` in `trials`, summed from the largest term down in logarithms."""
+    if rate >= 1.0:
+        return 0.0
+    term = math.lgamma(trials + 1) - math.lgamma(errors + 1) - math.lgamma(trials - errors + 1)
+    term += errors * math.log(rate) + (trials - errors) * math.log1p(-rate) if rate > 0 else 0.0
+    odds = rate / (1 - rate)
+    total, ratio = 1.0, 1.0
+    for k in range(errors, 0, -1):
+        ratio *= k / ((trials - k + 1) * odds)
+        total += ratio
+        if ratio < 1e-17 * total:
+            break
+    return math.exp(min(0.0, term + math.log(total)))
