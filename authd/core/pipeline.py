@@ -61,6 +61,7 @@ class Pipeline:
         self._step_ups: dict[str, asyncio.Future[bool]] = {}
         self._borrowers: dict[SeatId, Callable[[Finger], None]] = {}
         self._woken = asyncio.Event()
+        self._bug: Exception | None = None
         self._tasks = asyncio.TaskGroup()
 
     # The one path.
@@ -165,7 +166,8 @@ class Pipeline:
         try:
             self.seats[seat], effects = machine.step(self.seats[seat], event, self.ports.clock.now())
         except Exception as bug:
-            self._tasks.create_task(_give_up(bug))  # whoever called may go on; the daemon must not
+            self._bug = bug  # whoever called may go on; the daemon must not
+            self._woken.set()
             raise
         broken = False
         for effect in effects:
@@ -363,12 +365,13 @@ class Pipeline:
 
     async def _keep_time(self) -> None:
         """Wake at the next deadline of any seat, and whenever a change may have brought it nearer."""
-        while True:
+        while self._bug is None:
             self._woken.clear()
             dues = (machine.deadline(seat) for seat in self.seats.values())
             until = min((due for due in dues if due is not None), default=None)
             await self.ports.clock.sleep_until(until, self._woken)
             self._let_time_pass()
+        raise self._bug
 
     def _let_time_pass(self) -> None:
         now = self.ports.clock.now()
@@ -390,10 +393,6 @@ class Pipeline:
         except Exception:
             log.exception("fault at %s: locked", seat)
             self.feed(seat, machine.Failed())
-
-
-async def _give_up(bug: Exception) -> None:
-    raise bug
 
 
 def _fits(found: Found, sample: port.Sample, scope: Sequence[SubjectId]) -> bool:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import asyncio
 
-from authd.core.model import Action, SeatState
+import pytest
+from pytest_mock import MockerFixture
+
+from authd.core import ports as port
+from authd.core import seat as machine
+from authd.core.model import Action, Entry, Epoch, Instant, SeatState
 from authd.core.seat import Activity, Pressed
 from tests.core.fakes import (
+    HANG,
     ONE,
     READERS,
     SECOND,
@@ -250,11 +256,11 @@ def test_within_a_shift_the_policy_is_told_so_and_a_logout_ends_it() -> None:
 def test_a_shift_that_expires_in_the_seat_is_over() -> None:
     with House() as house:
         house.touch()
-        for _ in range(61):
+        for _ in range(71):
             house.wait(50)
             house.pipeline.feed(ONE, Activity())
-        house.wait(560)
-        assert house.rows[-2].reason in ("expired", "idle")
+        house.wait(60)
+        assert house.rows[-2].reason == "expired"
         house.touch()
         assert not house.asked[-1].shift_open
         assert house.owner() == AOKI
@@ -269,4 +275,137 @@ def test_a_shift_of_yesterday_is_over_though_nobody_logged_out() -> None:
         house.touch()
         assert not house.asked[-1].shift_open
         house.wait(1)
+        assert house.owner() == AOKI
+
+
+# A fault at every call of the login path (pam-u2f CVE-2025-23013, polkit CVE-2021-3560), and the end of the daemon.
+
+WAITED_FOR = ("save", "identify", "append")
+PATH = (*WAITED_FOR, "scope", "decide", "disabled", "session", "event", "write", "nonce", "arm", "face")
+FAULTS = {
+    "the port says no": port.PortError("no"),
+    "the port has a bug": ValueError("bug"),
+    "nothing is found": KeyError("gone"),
+    "the port was cancelled": asyncio.CancelledError(),
+    "time runs out": TimeoutError(),
+    "it never answers": HANG,
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("call", PATH)
+@pytest.mark.parametrize("claim", [None, AOKI], ids=["1:N", "1:1"])
+def test_a_fault_at_any_call_of_the_path_opens_nothing(call: str, fault: object, claim: SubjectId | None) -> None:
+    with House() as house:
+        before = len(house.calls)
+        house.faults[call] = fault
+        house.touch(claim=claim)
+        waits = fault is HANG or isinstance(fault, asyncio.CancelledError)
+        if call not in house.calls[before:] or (waits and call not in WAITED_FOR):
+            pytest.skip("the path does not come by it, or does not wait there")
+        house.wait(12)
+        assert house.pipeline.seats[ONE].owner is None
+        if call not in ("face", "write"):
+            assert house.owner() is None
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+@pytest.mark.parametrize("call", WAITED_FOR)
+def test_after_a_fault_the_next_touch_opens(call: str, fault: object) -> None:
+    with House() as house:
+        house.faults[call] = fault
+        house.touch(claim=AOKI)
+        house.wait(12)
+        house.faults.clear()
+        house.touch(TWO, BABA)
+        house.touch()
+        assert (house.owner(ONE), house.owner(TWO)) == (AOKI, BABA)
+
+
+@pytest.mark.parametrize("call", ["append", "identify"])
+def test_an_answer_that_comes_too_late_opens_nothing(call: str) -> None:
+    with House() as house:
+        house.faults[call] = 10.5
+        house.touch()
+        house.wait(30)
+        assert house.owner() is None
+        assert Kind.SESSION_STARTED not in house.kinds(Kind.SESSION_STARTED)
+
+
+@pytest.mark.parametrize("call", ["unfinished", "load", "claim"])
+def test_a_start_that_fails_serves_nobody(call: str) -> None:
+    house = House()
+    house.faults[call] = port.LedgerDown("corrupt")
+    with house.loop:
+        run = house.loop.start(house.pipeline.run())
+        house.loop.run()
+    with pytest.raises(port.LedgerDown):
+        run.result()
+    assert house.armed == {}
+
+
+def test_what_an_earlier_life_left_open_is_closed_before_a_reader_is_armed() -> None:
+    house = House()
+    open_ = Entry(Kind.SESSION_STARTED, ONE, Epoch(7), AOKI, SessionId("ses_old"), grade=Grade.MATCHED)
+    house.left_open = [replace(open_, kind=Kind.GRANT, session=SessionId("ses_asked")), open_]
+    with house:
+        assert [(row.kind, row.session, row.reason) for row in house.rows[:2]] == [
+            (Kind.VOID, "ses_asked", None),
+            (Kind.SESSION_ENDED, "ses_old", "crash"),
+        ]
+        assert "arm" in house.calls
+        assert "arm" not in house.calls[: house.calls.index("claim")]
+
+
+def test_the_end_of_the_daemon_is_the_end_of_every_session() -> None:
+    with House() as house:
+        house.touch(ONE)
+        house.touch(TWO, BABA)
+        house.running.cancel()
+        house.loop.run()
+        assert (house.owner(ONE), house.owner(TWO)) == (None, None)
+        assert {row.reason for row in house.rows[-2:]} == {"shutdown"}
+
+
+def test_a_machine_that_contradicts_itself_ends_the_daemon_and_every_session(mocker: MockerFixture) -> None:
+    with House() as house:
+        house.touch(ONE)
+        house.touch(TWO, BABA)
+        step = machine.step
+
+        def broken(seat: machine.Seat, event: machine.Event, now: Instant) -> object:
+            assert seat.id != ONE, "a contradiction"
+            return step(seat, event, now)
+
+        mocker.patch("authd.core.pipeline.machine.step", broken)
+        with pytest.raises(AssertionError):
+            house.pipeline.feed(ONE, Pressed())
+        house.loop.run()
+        assert house.running.done()
+        assert house.owner(TWO) is None
+
+
+def test_a_bug_at_one_seat_leaves_the_others_alone() -> None:
+    with House() as house:
+        house.touch(ONE)
+        house.faults["identify"] = ValueError("a bug")
+        house.touch(TWO, BABA)
+        assert (house.owner(ONE), house.state(TWO)) == (AOKI, S.LOCKED)
+
+
+# Borrowed readers.
+
+
+def test_lent_readers_open_nothing_until_they_are_given_back() -> None:
+    heard: list[object] = []
+    with House() as house:
+        sample = house.sample(ONE)
+        assert house.pipeline.lend(ONE, heard.append)
+        assert not house.pipeline.lend(ONE, heard.append)
+        house.hear(ONE, sample)
+        assert heard == [sample]
+        house.pipeline.take_back(ONE)
+        house.hear(ONE, sample)
+        assert house.owner() is None
+        house.touch()
         assert house.owner() == AOKI
