@@ -10,7 +10,6 @@ import asyncio
 import importlib
 import sys
 from pathlib import Path
-from typing import Protocol
 
 Verbs = argparse._SubParsersAction  # pyright: ignore[reportPrivateUsage] - argparse has no public name for it
 OK, WRONG, USAGE, UNREACHABLE = 0, 1, 2, 3
@@ -22,14 +21,6 @@ examples:
   authd sim vein --sheet fingers.png
   authd sim people
 """
-
-
-class Registrar(Protocol):
-    """A module that adds one verb."""
-
-    def register(self, verbs: Verbs[argparse.ArgumentParser]) -> None:
-        """Add the verb."""
-        ...
 
 
 def demo(verbs: Verbs[argparse.ArgumentParser]) -> None:
@@ -62,12 +53,12 @@ def sim(verbs: Verbs[argparse.ArgumentParser]) -> None:
 def _delegate(name: str, verbs: Verbs[argparse.ArgumentParser]) -> None:
     """Let `authd_simulators.<name>` add its verb, once that module is there."""
     try:
-        module: Registrar = importlib.import_module(f"authd_simulators.{name}")
+        register = importlib.import_module(f"authd_simulators.{name}").register
     except ModuleNotFoundError as error:
         if error.name != f"authd_simulators.{name}":
             raise
         return
-    module.register(verbs)
+    register(verbs)
 
 
 def _send(kinds: Verbs[argparse.ArgumentParser]) -> None:

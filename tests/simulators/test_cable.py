@@ -72,11 +72,20 @@ def test_a_plug_takes_any_bytes_for_a_protocol_fault_at_worst(chunks: list[bytes
 def test_answers_nobody_asked_for_are_bounded() -> None:
     plug = Plug()
     for number in range(100):
-        data = frame(Say.UP.value + number.to_bytes(4, "big"))
+        data = frame(Say.UP.value + bytes(4) + bytes([number]))
         plug.get_buffer(-1)[: len(data)] = data
         plug.buffer_updated(len(data))
     assert plug.trouble is not None
     assert plug.waiting == 0
+
+
+def test_an_answer_to_another_question_is_dropped_at_once() -> None:
+    plug = Plug()
+    data = frame(Say.IMAGE.value + (9).to_bytes(4, "big") + b"pixels")
+    plug.get_buffer(-1)[: len(data)] = data
+    plug.buffer_updated(len(data))
+    assert plug.waiting == 0
+    assert plug.trouble is None
 
 
 def test_nothing_of_a_picture_stays_in_the_plugs_buffer() -> None:

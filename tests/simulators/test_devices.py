@@ -68,6 +68,8 @@ async def test_a_cancelled_question_is_replaced_by_the_next(bench: Bench) -> Non
         async with asyncio.timeout(0.05):
             await plug.ask(Want.FINGER)
     assert (await plug.ask(Want.LIFTED)).say is Say.UP
+    assert "unawaited" in await order(bench, "vein-1 TOUCH 1003")
+    assert plug.waiting == 0
     plug.close()
 
 

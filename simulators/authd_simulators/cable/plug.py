@@ -26,7 +26,7 @@ _FAULTS = {Say.BUSY: Fault.BUSY, Say.SUSPENDED: Fault.SUSPENDED}
 
 
 class Plug(asyncio.BufferedProtocol):
-    """One connection to a device. A question that is cancelled is simply replaced by the next one.
+    """One connection to a device. A question that is cancelled is taken back.
 
     Bytes arrive in one fixed buffer, which is wiped behind what was read: a picture leaves no second copy.
     """
@@ -49,7 +49,7 @@ class Plug(asyncio.BufferedProtocol):
         except OSError as error:
             raise DriverError(Fault.REMOVED, error.strerror or "no cable") from None
         try:
-            while (await plug._next(0)).say is not Say.READY:
+            while (await plug._next()).say is not Say.READY:
                 pass
         except BaseException:
             plug.close()
@@ -62,9 +62,20 @@ class Plug(asyncio.BufferedProtocol):
             raise self.trouble or DriverError(Fault.REMOVED)
         self._number = self._number % 0xFFFF_FFFF + 1
         self._transport.write(pack_ask(Ask(want, self._number, body)))
-        while (answer := await self._next(self._number)).say is Say.BEAT:
-            pass
+        try:
+            while (answer := await self._next()).say is Say.BEAT:
+                pass
+        except asyncio.CancelledError:
+            self._forget()
+            raise
         return answer
+
+    def _forget(self) -> None:
+        """Take the question back; an answer that is under way is wiped when it comes."""
+        self._number = self._number % 0xFFFF_FFFF + 1
+        self._drop()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(pack_ask(Ask(Want.NOTHING, self._number)))
 
     @property
     def waiting(self) -> int:
@@ -77,14 +88,11 @@ class Plug(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.abort()
 
-    async def _next(self, number: int) -> Answer:
-        """Return the next answer to this question, or a beat; stale answers are wiped."""
+    async def _next(self) -> Answer:
+        """Return the next answer to the present question, or a beat."""
         while True:
-            while self._answers:
-                answer = self._answers.popleft()
-                if answer.number in (0, number):
-                    return answer
-                answer.body[:] = bytes(len(answer.body))
+            if self._answers:
+                return self._answers.popleft()
             if self.trouble is not None:
                 raise self.trouble
             self._arrived.clear()
@@ -141,19 +149,26 @@ class Plug(asyncio.BufferedProtocol):
         if answer.say in _FAULTS:
             self._fail(DriverError(_FAULTS[answer.say]))
             return
+        if answer.number not in (0, self._number):
+            answer.body[:] = bytes(len(answer.body))
+            return
         if len(self._answers) >= MAX_WAITING:
             raise CableError("answers that nobody asked for")
         if answer.say is not Say.BEAT or not self._answers:
             self._answers.append(answer)
         self._arrived.set()
 
+    def _drop(self) -> None:
+        """Wipe what nobody has read."""
+        for answer in self._answers:
+            answer.body[:] = bytes(len(answer.body))
+        self._answers.clear()
+
     def _fail(self, trouble: DriverError) -> None:
         """Keep the first trouble, wipe, and wake whoever waits."""
         if self.trouble is None:
             self.trouble = trouble
-        for answer in self._answers:
-            answer.body[:] = bytes(len(answer.body))
-        self._answers.clear()
+        self._drop()
         self._buffer[:] = bytes(len(self._buffer))
         self._filled = 0
         self._arrived.set()

@@ -28,6 +28,8 @@ class Want(Enum):
     """Another picture of the finger that is down."""
     LIFTED = b"L"
     """An answer once no finger is down."""
+    NOTHING = b"X"
+    """Forget the question before."""
     PRESENCE = b"W"
     """Whether somebody is there; the body is what the driver believes (b"1", b"0", b"?"), answered once it differs."""
 

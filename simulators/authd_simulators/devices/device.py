@@ -12,6 +12,7 @@ from pathlib import Path
 from authd_simulators.cable.wire import MAX_ASK, Ask, CableError, Say, Want, frame, frame_length, pack_answer, parse_ask
 
 BEAT_S = 0.2
+LEAVING_S = 0.2
 MOST_MS = 60_000
 Value = str | int | bool | None
 
@@ -51,6 +52,8 @@ class Device:
         self._driver: asyncio.StreamWriter | None = None
         self._pending: Ask | None = None
         self._awaited = asyncio.Event()
+        self._free = asyncio.Event()
+        self._free.set()
 
     # For subclasses.
 
@@ -131,6 +134,11 @@ class Device:
 
     # The cable.
 
+    def babble(self, data: bytes) -> None:
+        """Send these bytes to the driver, if there is one: tests of hostile devices."""
+        if self._driver is not None:
+            self._driver.write(data)
+
     async def plug(self) -> None:
         """Put the cable in: from now on a driver can find the device."""
         if self._server is None:
@@ -149,6 +157,9 @@ class Device:
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one driver until its connection ends; a second one is told that the device is busy."""
+        with suppress(TimeoutError):  # the one before may be leaving at this moment
+            async with asyncio.timeout(LEAVING_S):
+                await self._free.wait()
         if self._driver is not None or self.trouble is Trouble.SUSPENDED:
             writer.write(pack_answer(Say.BUSY if self._driver is not None else Say.SUSPENDED))
             writer.close()
@@ -157,6 +168,7 @@ class Device:
             writer.transport.abort()
             return
         self._driver = writer
+        self._free.clear()
         try:
             if self.trouble is not Trouble.HANG:
                 writer.write(pack_answer(Say.READY))
@@ -168,6 +180,7 @@ class Device:
             pass
         finally:
             self._driver = None
+            self._free.set()
             self._set_pending(None)
             writer.transport.abort()
 
@@ -177,7 +190,7 @@ class Device:
             while True:
                 length = frame_length(await reader.readexactly(4), MAX_ASK)
                 ask = parse_ask(await reader.readexactly(length))
-                self._set_pending(ask)
+                self._set_pending(ask if ask.want is not Want.NOTHING else None)
                 self.asked(ask)
                 self.changed()
         except asyncio.IncompleteReadError:
