@@ -129,7 +129,8 @@ class Stage:
         await self.wait_for(self.socket.exists, "the daemon's door", self.processes["daemon"])
         async with self.door() as door:
             while not all(
-                seat["state"] == "locked" for seat in (await door.status())["seats"].values()  # type: ignore[attr-defined]  # plain JSON
+                seat["state"] == "locked"
+                for seat in (await door.status())["seats"].values()  # type: ignore[attr-defined]  # plain JSON
             ):
                 await asyncio.sleep(0.02)
         self.ready_s = loop.time() - began
@@ -174,7 +175,9 @@ class Stage:
     def said(self) -> str:
         """Return the last lines of what the processes wrote."""
         logs = sorted(self.folder.glob("*.log"))
-        return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-2_000:]}" for log in logs if log.stat().st_size)
+        return "\n".join(
+            f"{log.name}: {log.read_text(errors='replace')[-2_000:]}" for log in logs if log.stat().st_size
+        )
 
     # What happens on it.
 

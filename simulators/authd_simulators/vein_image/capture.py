@@ -113,7 +113,8 @@ def _spoil(pose: Pose, presentation: Presentation, rng: np.random.Generator) -> 
             pose.blur += 4.5
             pose.exposure *= 1.25
         case Presentation.DRY:
-            pose.contrast *= 0.30
+            pose.contrast *= 0.25
+            pose.blur += 3.5
             pose.noise *= 2.5
             pose.dropout = 0.6
         case Presentation.SHORT:
@@ -191,7 +192,7 @@ def _skin(rng: np.random.Generator, presentation: Presentation) -> Floats:
     if presentation is Presentation.WET:
         patches = rng.normal(0, 0.14, (6, 8)).astype(np.float32)
         return floats(np.exp(cv2.resize(patches, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)))
-    flakes = rng.normal(0, 0.10, (HEIGHT // 12, WIDTH // 3)).astype(np.float32)
+    flakes = rng.normal(0, 0.18, (HEIGHT // 8, WIDTH // 2)).astype(np.float32)
     return floats(np.exp(cv2.resize(flakes, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)))
 
 

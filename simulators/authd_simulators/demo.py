@@ -1,0 +1,88 @@
+"""`authd demo`: a counter with two seats on this machine, to be tried with the mouse; or a scripted day with figures."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import socket
+import sys
+
+from authd_simulators.stage import Ports, Stage, StageError, free_ports
+
+OK, WRONG = 0, 1
+WEB, RESIDENT, STRIP = 8780, 8790, 8791
+EPILOG = """\
+examples:
+  authd demo                      two seats, a strip that plays the devices, a sample resident system
+  authd demo --once --json        a scripted day through the real processes, its figures as JSON lines
+Ends with Ctrl-C and leaves nothing running. Its people and residents are invented.
+"""
+READY = """\
+
+  authd demo is at   http://127.0.0.1:{strip}/
+
+  1  choose a person and touch the reader of 窓口1 (Counter 1)
+  2  open 住民記録 (Residents) on that seat's screen, and a record in it
+  3  press 席を離れる (leave): the seat fades and locks after 10 s; or touch at 窓口2: the first seat locks at once
+  4  ask who was there, in another terminal:
+     {authd} who --ledger {ledger} --seat counter-1 --from 00:00 --to 23:59
+
+  All of it runs as one user, each part in the sandbox that it has at a counter; the host key is a plain 0600 file.
+  Ctrl-C ends it and leaves nothing behind.   終了は Ctrl-C です。
+"""
+
+
+def register(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage] - argparse has no public name for it
+    """Add `authd demo`."""
+    summary = "run a whole counter on this machine / この端末だけで窓口を体験する"
+    parser = verbs.add_parser(
+        "demo",
+        help=summary,
+        description=summary,
+        epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--once", action="store_true", help="play a scripted day and end")
+    parser.add_argument("--json", action="store_true", help="figures as JSON lines (with --once)")
+    parser.add_argument("--logins", type=int, default=200, help="how many logins the day has (%(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Play until Ctrl-C, or the day."""
+    try:
+        if args.once:
+            from authd_simulators.day import play
+
+            return asyncio.run(play(args.logins, json_lines=args.json))
+        return asyncio.run(_play())
+    except StageError as error:
+        print(error, file=sys.stderr)
+        return WRONG
+
+
+async def _play() -> int:
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, ended.set)
+    ports = _ports()
+    async with Stage(ports, pages=True, say=_progress) as stage:
+        print(READY.format(strip=ports.strip, authd=sys.argv[0], ledger=stage.ledger), flush=True)
+        await ended.wait()
+    print("authd demo: ended, nothing is left running / 終了しました", file=sys.stderr)
+    return OK
+
+
+def _ports() -> Ports:
+    """The well-known ports, or free ones where somebody has those."""
+    try:
+        for port in (WEB, RESIDENT, STRIP):
+            socket.create_server(("127.0.0.1", port)).close()
+    except OSError:
+        return free_ports()
+    return Ports(WEB, RESIDENT, STRIP)
+
+
+def _progress(line: str) -> None:
+    print(f"\r\033[Kenrolling / 登録中 {line}", end="", file=sys.stderr, flush=True)
