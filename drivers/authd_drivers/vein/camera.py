@@ -56,6 +56,7 @@ class CameraSource:
         self._device: Device | None = None
         self._thread: ThreadPoolExecutor | None = None
         self._read_at = 0
+        self._saw = True
 
     async def open(self) -> None:
         """Claim the camera. Raises `DriverError`."""
@@ -69,7 +70,8 @@ class CameraSource:
     async def finger(self) -> Frame:
         """Wait until no finger is seen, then for one, and return the frame in which it had settled."""
         await self._catch_up()
-        (await self._until(seen=False, needed=1)).wipe()
+        if self._saw:  # else the frame just before this call was without one
+            (await self._until(seen=False, needed=1)).wipe()
         return await self._until(seen=True, needed=SETTLED)
 
     async def frame(self) -> Frame:
@@ -105,7 +107,8 @@ class CameraSource:
 
     def _looks(self, frame: Frame) -> bool:
         try:
-            return self._sees(frame.pixels)
+            self._saw = self._sees(frame.pixels)
+            return self._saw
         except BaseException:
             frame.wipe()
             raise
@@ -113,6 +116,7 @@ class CameraSource:
     async def _catch_up(self) -> None:
         """Drop what the kernel kept from before this call."""
         if time.clock_gettime_ns(time.CLOCK_BOOTTIME) - self._read_at > STALE_NS:
+            self._saw = True
             for _ in range(QUEUED):
                 (await self._grab()).wipe()
 

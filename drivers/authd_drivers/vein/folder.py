@@ -118,7 +118,7 @@ class FolderSource:
 
     def __init__(self, folder: Path, showing: Showing) -> None:
         self._folder, self._showing = folder, showing
-        self._open = False
+        self._open = self._replaced = False
 
     async def open(self) -> None:
         """List the pictures. Raises `DriverError` if there is no folder or nothing in it."""
@@ -126,11 +126,12 @@ class FolderSource:
         if not pictures:
             raise DriverError(Fault.REMOVED, f"no pictures in {self._folder}")
         self._showing.begin(pictures)
-        self._open = True
+        self._open, self._replaced = True, False
 
     async def finger(self) -> Frame:
         """Wait for a picture that is shown after this call."""
-        before = self._now()
+        before = None if self._replaced else self._now()
+        self._replaced = False
         while True:
             self._showing.asked()
             shown = self._now()
@@ -147,10 +148,12 @@ class FolderSource:
         return _frame(shown.picture)
 
     async def lifted(self) -> None:
-        """Return once no picture is shown, or another one than now."""
-        before = self._now()
-        while before and (shown := self._now()) and shown.serial == before.serial:  # noqa: ASYNC110  # files tell nobody
+        """Return once no picture is shown, or another one than now: that one has come down since."""
+        before = shown = self._now()
+        while before and shown and shown.serial == before.serial:
             await asyncio.sleep(POLL_SECONDS)
+            shown = self._now()
+        self._replaced = shown is not None
 
     async def close(self) -> None:
         """Forget that it was open."""

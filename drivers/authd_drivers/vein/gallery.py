@@ -46,6 +46,11 @@ class Gallery:
         return len(self._names)
 
     @property
+    def bits(self) -> Words:
+        """The rows held, shape (n, 32); overwritten as soon as one of them is forgotten."""
+        return self._fine
+
+    @property
     def codes(self) -> set[int]:
         """Profiles of which there are templates."""
         return set(self._codes.tolist())

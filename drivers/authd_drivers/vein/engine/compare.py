@@ -77,8 +77,9 @@ class Lattice:
         """Cells set in each place of `_places`, from maps of shape (n, words): shape (n, places)."""
         cells = np.unpackbits(maps.view(np.uint8), axis=1, bitorder="little")
         cells = cells.reshape(len(maps), self.rows, self.columns).astype(np.float32)
-        counts = np.matmul(self._row_bands, np.matmul(cells, self._column_bands))
-        return counts.reshape(len(maps), -1).astype(np.float32, copy=False)
+        counts = np.empty((len(maps), len(self._row_bands), len(self._rights)), np.float32)
+        np.matmul(self._row_bands, np.matmul(cells, self._column_bands), out=counts)
+        return counts.reshape(len(maps), -1)
 
     def scores(self, probe: Words, templates: Words) -> Floats:
         """Likeness of one probe, shape (words,), with templates of shape (n, words): shape (n,), -1 to 1."""
