@@ -6,7 +6,7 @@ import pytest
 
 from authd.driver import DriverError, Fault
 from authd_simulators.bench import Bench
-from authd_simulators.cable import Plug, Say, Want
+from authd_simulators.cable import Ask, Plug, Say, Want
 from authd_simulators.cable.wire import CableError, image_size
 
 
@@ -40,16 +40,15 @@ async def test_a_touch_gives_a_picture_and_each_further_one_differs_only_in_nois
 
 
 async def test_a_finger_that_was_there_before_does_not_count(bench: Bench) -> None:
-    plug = await plugged(bench)
-    assert "unawaited" in await order(bench, "vein-1 TOUCH 1003 hold")
-    async with asyncio.TaskGroup() as group:
-        question = group.create_task(plug.ask(Want.FINGER))
-        await order(bench, "vein-1 AWAIT 2000")
-        assert "error" in await bench.obey("vein-1 TOUCH 1004")
-        await order(bench, "vein-1 LIFT")
-        assert (await order(bench, "vein-1 TOUCH 1004")).endswith(" awaited")
-    assert question.result().say is Say.IMAGE
-    plug.close()
+    device, ask = bench.devices["vein-1"], Ask(Want.FINGER, 1)
+    assert (await order(bench, "vein-1 TOUCH 1003 hold")).endswith(" unawaited")
+    device.asked(ask)
+    assert device.respond(ask) is None
+    assert "error" in await bench.obey("vein-1 TOUCH 1004")
+    await order(bench, "vein-1 LIFT")
+    assert device.respond(ask) is None
+    await order(bench, "vein-1 TOUCH 1004")
+    assert device.respond(ask) is not None
 
 
 async def test_a_lifted_finger_is_gone_and_the_reader_is_free(bench: Bench) -> None:
