@@ -148,6 +148,8 @@ class Pipeline:
 
     async def _record(self, seat: SeatId, entry: Entry, id_: str) -> None:
         """Ledger before grant: only its durable answer makes a session."""
+        if not machine.waits_for(self.seats[seat], id_):
+            return  # void before this task ran: its row is written, and no grant may come after it
         try:
             async with asyncio.timeout(APPEND_WITHIN_S):
                 await self.ports.ledger.append(entry)

@@ -10,10 +10,11 @@ from pytest_mock import MockerFixture
 from authd.core import ports as port
 from authd.core import seat as machine
 from authd.core.model import Action, Entry, Epoch, Instant, SeatState
-from authd.core.seat import Activity, Pressed
+from authd.core.seat import Activity, Captured, Pressed, Verdict
 from tests.core.fakes import (
     HANG,
     ONE,
+    PERMIT,
     READERS,
     SECOND,
     TWO,
@@ -29,7 +30,7 @@ from tests.core.fakes import (
     elsewhere,
     replace,
 )
-from tests.core.playbook import AOKI, BABA, START
+from tests.core.playbook import AOKI, BABA, START, candidate
 
 S = SeatState
 
@@ -391,6 +392,15 @@ def test_a_bug_at_one_seat_leaves_the_others_alone() -> None:
         house.faults["identify"] = ValueError("a bug")
         house.touch(TWO, BABA)
         assert (house.owner(ONE), house.state(TWO)) == (AOKI, S.LOCKED)
+
+
+def test_a_grant_is_not_written_after_its_void() -> None:
+    with House() as house:
+        nonce = house.armed[ONE]
+        for event in (Captured(nonce), Verdict(nonce, candidate(AOKI), PERMIT, SessionId("ses_x")), Pressed()):
+            house.pipeline.feed(ONE, event)
+        house.loop.run()
+        assert house.kinds(Kind.GRANT, Kind.VOID) == [Kind.VOID]
 
 
 # Borrowed readers.

@@ -32,7 +32,7 @@ from authd.core.seat.events import (
     Verdict,
 )
 from authd.core.seat.machine import step
-from authd.core.seat.state import OWNED, Seat, StepUp, Verification, action_for, deadline, face_of
+from authd.core.seat.state import OWNED, Seat, StepUp, Verification, action_for, deadline, face_of, waits_for
 
 __all__ = [
     "OWNED",
@@ -80,4 +80,5 @@ __all__ = [
     "deadline",
     "face_of",
     "step",
+    "waits_for",
 ]

@@ -106,6 +106,12 @@ def action_for(seat: Seat, subject: SubjectId) -> Action:
     return Action.STEP_UP if seat.state is S.STEPPING_UP else Action.KEEP_SESSION
 
 
+def waits_for(seat: Seat, id_: str) -> bool:
+    """Whether the ledger's answer for this session or step-up would still change anything."""
+    pending, asked = seat.pending, seat.step_up
+    return (pending is not None and pending.id == id_) or (asked is not None and asked.id == id_)
+
+
 def face_of(seat: Seat, now: Instant) -> Face:
     """What the screen shows of this state."""
     return Face(
