@@ -297,6 +297,11 @@ def test_a_touch_before_the_question_is_not_the_answer_but_the_lock_it_was_meant
     )
 
 
+def test_a_bounce_before_the_question_does_not_lock_either() -> None:
+    book = opened(after=1) >> quietly(capture(), ASKED, verdict(AOKI))
+    assert in_state(book, S.STEPPING_UP)
+
+
 def test_a_second_touch_of_a_step_up_does_not_lock_when_the_first_has_answered() -> None:
     book = opened() >> quietly(ASKED, pass_time(1), touch(AOKI), capture(), Recorded("u1"))
     assert book >> verdict(AOKI) << "arm n4"

@@ -70,7 +70,7 @@ def by_owner(seat: Seat, event: Event, now: Instant) -> bool:
 
 def bounced(seat: Seat, event: Event, now: Instant) -> bool:
     """The owner's second touch right after the first one: a nervous finger, not a wish."""
-    if not by_owner(seat, event, now):
+    if not by_owner(seat, event, now) or _meant(seat) is SeatState.STEPPING_UP:
         return False
     assert seat.owner is not None
     assert seat.verification is not None

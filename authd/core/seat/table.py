@@ -81,7 +81,7 @@ RULES: tuple[Rule, ...] = (
     Rule((S.VERIFYING,), Verdict, guards.refused, touches.refuse, S.LOCKED),
     Rule((S.VERIFYING,), Verdict, guards.current, touches.miss, S.LOCKED),
     # A verdict where somebody sits: first the owner's own touch, then another person's.
-    Rule((S.ACTIVE, S.FADING), Verdict, guards.bounced, touches.ignore_bounce, None),
+    Rule(OWNED, Verdict, guards.bounced, touches.ignore_bounce, None),
     Rule(OWNED, Verdict, guards.meant_to_lock, touches.lock_by_touch, HOME),
     Rule((S.ACTIVE,), Verdict, guards.by_owner, touches.ignore_bounce, None),
     Rule((S.FADING,), Verdict, guards.keeps, touches.keep_by_touch, S.ACTIVE),
