@@ -168,7 +168,10 @@ class Process:
             self.gone.set_result(Gone(fault, detail))
 
     def _complaint(self) -> None:
-        """Log what the child wrote to stderr: a bounded number of printable characters in its whole life."""
+        """Log what the child wrote to stderr: a bounded number of printable characters in its whole life.
+
+        At INFO, since a traceback of a driver may name what was captured; the warning says only what ended and where.
+        """
         assert self._stderr is not None
         try:
             data = os.read(self._stderr.fileno(), 4096)
@@ -178,14 +181,12 @@ class Process:
             self._loop.remove_reader(self._stderr.fileno())
         text, self._stderr_left = data[: self._stderr_left], max(0, self._stderr_left - len(data))
         for line in text.decode("ascii", "backslashreplace").splitlines():
-            log.warning("%s: %s", self._plan.name, "".join(c if c.isprintable() else "?" for c in line))
+            log.info("%s: stderr: %s", self._plan.name, "".join(c if c.isprintable() else "?" for c in line))
 
     async def end(self, *, politely: bool = False) -> None:
         """Kill the child's whole group, wait for it (2 s: one that hangs in a device is left to be reaped later)."""
         if politely and self.channel.send(Frame(0, Close())):
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(CLOSE_SECONDS):
-                    await self.gone
+            await asyncio.wait({self.gone}, timeout=CLOSE_SECONDS)
         if self._timer:
             self._timer.cancel()
         self.channel.close()
@@ -200,9 +201,15 @@ class Process:
     async def _reap(self) -> None:
         dead = asyncio.Event()
         self._loop.add_reader(self._pidfd, dead.set)
-        with contextlib.suppress(TimeoutError):
+        try:
             async with asyncio.timeout(2):
                 await dead.wait()
+        except TimeoutError:
+            pass
+        except asyncio.CancelledError:  # the daemon ends: it was killed above, so this is a matter of milliseconds
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._popen.wait(CLOSE_SECONDS)
+            raise
         if self._popen.poll() is None:
             log.error("%s: process %d does not die", self._plan.name, self.pid)
 

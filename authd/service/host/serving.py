@@ -6,8 +6,9 @@ import asyncio
 import importlib
 import os
 import socket
+import traceback
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from authd.core.model import Fault
 from authd.driver import Capture, DriverError, Event, NoMatch, Probe, Reader, ReaderFactory, Watch
@@ -32,6 +33,7 @@ CORE_SILENT_BEATS = 50
 """Beats of its own after which a child that hears nothing from core releases its device."""
 CANCEL_SECONDS = 0.5
 MAX_QUEUED = 1_000
+E = TypeVar("E", bound=Exception)
 
 
 class Server(Protocol):
@@ -77,6 +79,9 @@ class _Child:
                 beats.cancel()
         except* DriverError as errors:
             trouble = _first(errors)
+        except* Exception as errors:
+            traceback.print_exc()
+            trouble = DriverError(Fault.CRASHED, _where(errors))
         self._channel.send(Frame(0, Closed() if trouble is None else Failed(trouble.fault, trouble.detail[:500])))
         await self._channel.drained()
         return 0 if trouble is None else 1
@@ -114,9 +119,16 @@ class _Child:
             raise FrameError("too many operations") from None
 
 
-def _first(errors: BaseExceptionGroup[DriverError]) -> DriverError:
+def _first(errors: BaseExceptionGroup[E]) -> E:
     first = errors.exceptions[0]
     return _first(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+def _where(errors: BaseExceptionGroup[Exception]) -> str:
+    """Name the error and its place, without its text: that may hold what was captured."""
+    error = _first(errors)
+    *_, last = traceback.extract_tb(error.__traceback__)
+    return f"{type(error).__name__} at {last.filename}:{last.lineno}"
 
 
 class ReaderServer:

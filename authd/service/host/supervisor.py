@@ -111,7 +111,9 @@ class Keeper:
             return self._tell(Gone(Fault.CRASHED, f"cannot be started: {error.strerror}")), 0.0
         try:
             await process.begin()
-            gone = await process.gone
+            gone = await asyncio.shield(
+                process.gone
+            )  # to be cancelled is not to be gone: the child is still to be ended
             served = loop.time() - self._up_since if self._up_since is not None else 0.0
             self._up_since = None
             self._tell(gone)

@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import contextlib
+import struct
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from authd.core.model import Fault, Hint
+from authd.driver import Capture, Feedback, NoMatch, Probe, Progress, State, StateChange, Watch
+from authd.service.host import frames
+from authd.service.host.frames import (
+    FROM_READER,
+    FROM_VERIFIER,
+    TO_READER,
+    TO_VERIFIER,
+    Frame,
+    FrameError,
+    encode,
+    parse,
+)
+from authd.service.host.grants import Grants, Limits
+from authd.service.seal import SealedTemplate, WrappedKey
+
+NONCE = "ab" * 16
+SAMPLES: list[tuple[frames.Message, frames.Table]] = [
+    (frames.Hello(("landlock",), ()), FROM_READER),
+    (frames.Opened(), FROM_READER),
+    (frames.Beat(), FROM_READER),
+    (frames.Failed(Fault.REMOVED, "gone"), FROM_READER),
+    (frames.Closed(), FROM_READER),
+    (frames.Ended(), FROM_READER),
+    (StateChange(State.FINGER_DOWN), FROM_READER),
+    (Feedback(Hint.DRY), FROM_READER),
+    (Progress(0.5), FROM_READER),
+    (Probe(b"x", 0.5, NONCE), FROM_READER),
+    (Probe(bytes(60_000), 1.0, NONCE, 0.25), FROM_READER),
+    (NoMatch(NONCE), FROM_READER),
+    (frames.Spoiled("tpl_1@1"), FROM_VERIFIER),
+    (frames.Loaded({"vein": 3}, {"vein": 1e-6}), FROM_VERIFIER),
+    (frames.Answer("sub_a", "tpl_1@1", 0.5, 0.25), FROM_VERIFIER),
+    (frames.Refused("dry"), FROM_VERIFIER),
+    (WrappedKey("sub_a", b"k"), FROM_VERIFIER),
+    (SealedTemplate("tpl_1", 1, "sub_a", "vein", "ri", b"s"), TO_VERIFIER),
+    (frames.Load(replace=True), TO_VERIFIER),
+    (frames.Remove("sub_a"), TO_VERIFIER),
+    (frames.Scope(("sub_a", "sub_b")), TO_VERIFIER),
+    (frames.Search("vein", b"x"), TO_VERIFIER),
+    (frames.Presentation(b"x"), TO_VERIFIER),
+    (frames.Enrol("sub_a", "vein", "ri"), TO_VERIFIER),
+    (frames.Start(7, Grants(("/dev/video0",), limits=Limits(512)), target="x.y", settings={"a": "b"}), TO_READER),
+    (frames.Close(), TO_READER),
+    (frames.Cancel(), TO_READER),
+    (Capture(NONCE), TO_READER),
+    (Watch(), TO_READER),
+]
+
+
+@pytest.mark.parametrize(("message", "table"), SAMPLES, ids=lambda each: type(each).__name__)
+def test_every_message_comes_back(message: frames.Message, table: frames.Table) -> None:
+    data = encode(Frame(5, message))
+    assert parse(data[4:], table) == Frame(5, message)
+
+
+def test_every_kind_of_every_table_is_sampled() -> None:
+    sampled = {type(message).__name__ for message, _ in SAMPLES}
+    assert {*FROM_READER, *FROM_VERIFIER, *TO_READER, *TO_VERIFIER} <= sampled
+
+
+def body(op: Any, kind: Any, fields: Any) -> bytes:
+    return msgspec.msgpack.encode((op, kind, fields))
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"\xc1",
+        body(1, "Start", {"parent": 1}),  # the other direction
+        body(1, "os.system", {}),
+        body(-1, "Beat", {}),
+        body(2**60, "Beat", {}),
+        body("1", "Beat", {}),
+        body(1, "Beat", {"more": 1}),
+        body(1, "Beat", []),
+        body(1, "Feedback", {}),
+        body(1, "Feedback", {"hint": "wet paint"}),
+        body(1, "StateChange", {"state": 3}),
+        body(1, "Probe", {"data": "text", "quality": 1.0, "nonce": NONCE}),
+        body(1, "Probe", {"data": b"x", "quality": 1.5, "nonce": NONCE}),
+        body(1, "Probe", {"data": b"x", "quality": float("nan"), "nonce": NONCE}),
+        body(1, "Probe", {"data": b"x", "quality": 1.0, "nonce": NONCE, "pad": -1.0}),
+        body(1, "Probe", {"data": bytes(60_001), "quality": 1.0, "nonce": NONCE}),
+        body(1, "Progress", {"done": float("inf")}),
+        body(1, "Failed", {"fault": "busy", "detail": "x" * 5000}),
+        body(1, "Beat", {}) + b"\x00",
+        b"\x91" * 60_000,
+        b"\x81\xa0" * 30_000,
+        bytes(70_000),
+    ],
+    ids=range(23),
+)
+def test_anything_else_is_one_error(data: bytes) -> None:
+    with pytest.raises(FrameError):
+        parse(data, FROM_READER)
+
+
+def any_of(data: bytes) -> None:
+    """What a fuzzer calls: `parse` answers or raises its one error."""
+    for table in (FROM_READER, FROM_VERIFIER, TO_READER, TO_VERIFIER):
+        with contextlib.suppress(FrameError):
+            parse(data, table)
+
+
+@given(st.binary(max_size=300))
+def test_bytes_of_any_kind(data: bytes) -> None:
+    any_of(data)
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**63), 2**64 - 1)
+    | st.floats()
+    | st.text(max_size=8)
+    | st.binary(max_size=8),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@given(st.integers(-5, 5), st.sampled_from(sorted({*FROM_READER, *FROM_VERIFIER, *TO_VERIFIER, *TO_READER})), JSON)
+def test_values_of_any_kind_in_every_message(op: int, kind: str, fields: Any) -> None:
+    any_of(body(op, kind, fields))
+
+
+@given(st.sampled_from(SAMPLES), st.data())
+def test_a_flipped_byte_is_a_message_or_the_one_error(
+    sample: tuple[frames.Message, frames.Table], data: st.DataObject
+) -> None:
+    raw = bytearray(encode(Frame(1, sample[0]))[4:][:400])
+    raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    any_of(bytes(raw))
+
+
+def test_too_long_a_message_is_not_sent() -> None:
+    with pytest.raises(FrameError):
+        encode(Frame(1, frames.Presentation(bytes(70_000))))
+
+
+@given(st.lists(st.binary(min_size=1, max_size=40), max_size=8), st.data())
+def test_the_splitter_finds_the_bodies_however_they_are_cut(bodies: list[bytes], data: st.DataObject) -> None:
+    stream = b"".join(struct.pack(">I", len(each)) + each for each in bodies)
+    splitter, found = frames.Splitter(), list[bytes]()
+    while stream:
+        cut = data.draw(st.integers(1, len(stream)))
+        found += splitter.feed(stream[:cut])
+        stream = stream[cut:]
+    assert found == bodies
+
+
+@pytest.mark.parametrize("length", [0, 65_537, 2**32 - 1])
+def test_a_length_is_checked_before_its_body(length: int) -> None:
+    with pytest.raises(FrameError):
+        list(frames.Splitter().feed(struct.pack(">I", length)))
