@@ -39,7 +39,7 @@ class Inbox:
         self._items: deque[Item] = deque()
         self._wake = threading.Event()
         self.dropped = 0
-        """Entries lost because even the reserve was full; the writer turns them into a gap."""
+        """Entries that were lost, ever, because even the reserve was full; the writer admits them as a gap."""
 
     def __len__(self) -> int:
         return len(self._items)

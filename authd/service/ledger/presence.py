@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from authd.core.model import EndReason, Grade, Instant, Kind, SeatId, SessionId, SubjectId, Value
-from authd.service.ledger.query import ALWAYS, Reader
+from authd.service.ledger.query import Reader
 from authd.service.ledger.record import Recorded
 
 LONGEST_MS = 13 * 3_600_000
@@ -49,7 +49,15 @@ def presence(reader: Reader, seat: str, since_ms: int, until_ms: int) -> list[St
         if row.entry.kind.startswith("session.") and row.entry.session is not None:
             by_session.setdefault(row.entry.session, []).append(row)
     stays = [stay for rows in by_session.values() if (stay := _stay(reader, rows)) is not None]
-    return [stay for stay in stays if stay.since_ms <= until_ms and (stay.until_ms or ALWAYS[1]) >= since_ms]
+    return [stay for stay in stays if _touches(stay, since_ms, until_ms)]
+
+
+def _touches(stay: Stay, since_ms: int, until_ms: int) -> bool:
+    """Whether the stay may have been in the interval by either clock: one that was set must not hide anybody."""
+    if stay.until_ms is None:
+        return stay.since_ms <= until_ms
+    ends = (stay.since_ms, stay.until_ms, stay.since_ms + int(1000 * (stay.seconds or 0)))
+    return min(ends) <= until_ms and max(ends) >= since_ms
 
 
 def _stay(reader: Reader, rows: list[Recorded]) -> Stay | None:

@@ -77,6 +77,7 @@ class Writer(threading.Thread):
         self._rolled_at = Instant(now() - MINUTE)
         self._stopping = threading.Event()
         self._doubted = False
+        self._admitted = 0
 
     def doubt(self) -> None:
         """Say that the disk was too slow: nothing is well until a probe was quick. Called from any thread."""
@@ -107,6 +108,7 @@ class Writer(threading.Thread):
         items = self._inbox.take(BATCH)
         try:
             self._write(items)
+            self._admit()
         except _ERRORS as error:
             self._fail(error)
 
@@ -189,16 +191,21 @@ class Writer(threading.Thread):
             self._inbox.put_back([item for item in items if item.waiter is None])
 
     def _flush(self) -> None:
-        """Write what nobody waits for; whoever waits is sent away. Entries that had no room become a gap."""
+        """Write what nobody waits for; whoever waits is sent away."""
         while len(self._inbox):
             items = self._inbox.take(BATCH)
             waiting = [item for item in items if item.waiter is not None or item.note is not None]
             self._listener.failed(waiting, self._trouble or Trouble.SLOW)
             self._write([item for item in items if item.waiter is None and item.note is None])
-        if self._inbox.dropped:
-            gap = Entry(Kind.LEDGER_GAP, at=self._now(), data={"dropped": self._inbox.dropped})
-            self._inbox.dropped = 0
+        self._admit()
+
+    def _admit(self) -> None:
+        """Once all that had room is written: say how many entries had none."""
+        lost = self._inbox.dropped - self._admitted
+        if lost and not len(self._inbox):
+            gap = Entry(Kind.LEDGER_GAP, at=self._now(), data={"dropped": lost})
             self._write([Item(gap, self._wall(), self._now())])
+            self._admitted += lost
 
     def _report(self, trouble: Trouble | None, detail: str) -> None:
         """Tell of trouble when it begins or changes, of its end always (the loop may have seen slowness itself)."""
