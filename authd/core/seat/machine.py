@@ -9,8 +9,6 @@ Two rules, which everything beneath keeps:
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from authd.core import presence
 from authd.core.model import EndReason, Instant, Kind, Message, SeatState, Session
 from authd.core.seat.effects import Arm, Effect, Show, StepUpDone, Write
@@ -41,12 +39,12 @@ def _settle(seat: Seat, now: Instant) -> Outcome:
         seat, effects = _settle_owner(seat, seat.owner, now)
     if seat.pending is not None and now >= stale_at(seat.pending):
         seat, effects = join(void(seat, "stale", now), effects)
-        seat = replace(seat, state=home(seat))
+        seat = seat._replace(state=home(seat))
     waiting = seat.verification
     if waiting is not None and waiting.captured_at is not None and now >= waiting.captured_at + VERDICT_WITHIN:
-        seat, effects = join(unsuccessful(replace(seat, state=_unverified(seat)), Message.FAULT, now), effects)
+        seat, effects = join(unsuccessful(seat._replace(state=_unverified(seat)), Message.FAULT, now), effects)
     if seat.message_until is not None and now >= seat.message_until:
-        seat = replace(seat, message=resting(seat), message_until=None, hint=None, misses=0)
+        seat = seat._replace(message=resting(seat), message_until=None, hint=None, misses=0)
     return seat, effects
 
 
@@ -60,7 +58,7 @@ def _settle_owner(seat: Seat, owner: Session, now: Instant) -> Outcome:
     effects: tuple[Effect, ...] = ()
     if seat.step_up is not None and now >= seat.step_up.until:
         effects = (StepUpDone(seat.step_up.id, granted=False),)
-        seat = replace(seat, step_up=None, state=S.ACTIVE, message=Message.START)
+        seat = seat._replace(step_up=None, state=S.ACTIVE, message=Message.START)
     if now >= due.fades_at and seat.state is not S.FADING:
         seat, effects = join(_fade(seat, owner, due.reason, now), effects)
     return seat, effects
@@ -75,7 +73,7 @@ def _run_out(seat: Seat, owner: Session, reason: EndReason, now: Instant) -> Out
 def _fade(seat: Seat, owner: Session, reason: EndReason, now: Instant) -> Outcome:
     entry = entry_of(seat, Kind.SESSION_FADING, now, owner, reason=reason)
     answered = (StepUpDone(seat.step_up.id, granted=False),) if seat.step_up else NOTHING
-    return replace(seat, state=S.FADING, step_up=None, message=Message.FADING), (*answered, Write(entry))
+    return seat._replace(state=S.FADING, step_up=None, message=Message.FADING), (*answered, Write(entry))
 
 
 def _unverified(seat: Seat) -> SeatState:
@@ -95,7 +93,7 @@ def _arm_last(effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
 
 
 def _moved(seat: Seat, state: SeatState) -> Seat:
-    return seat if seat.state is state else replace(seat, state=state)
+    return seat if seat.state is state else seat._replace(state=state)
 
 
 def _target(rule: Rule, seat: Seat) -> SeatState:

@@ -23,7 +23,7 @@ def activate(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert seat.pending is not None
     session = replace(seat.pending, granted_at=now)
     seat = say(
-        replace(seat, pending=None, owner=session, watch=presence.touched(seat.watch, now), misses=0),
+        seat._replace(pending=None, owner=session, watch=presence.touched(seat.watch, now), misses=0),
         Message.MOVED_HERE if seat.moving else Message.START,
     )
     started = Write(entry_of(seat, Kind.SESSION_STARTED, now, session, data=evidence(session)))
@@ -36,14 +36,14 @@ def end(seat: Seat, reason: EndReason, now: Instant, message: Message = Message.
     assert owner is not None
     ended = Write(entry_of(seat, Kind.SESSION_ENDED, now, owner, reason=reason))
     answered = (StepUpDone(seat.step_up.id, granted=False),) if seat.step_up else NOTHING
-    seat = say(replace(seat, owner=None, step_up=None, verification=None), message, now)
+    seat = say(seat._replace(owner=None, step_up=None, verification=None), message, now)
     return seat, (ended, *answered, *arms(seat))
 
 
 def ended_home(seat: Seat, reason: EndReason, now: Instant, message: Message = Message.LOCKED) -> Outcome:
     """End the session where no rule of the table says what state follows."""
     seat, effects = end(seat, reason, now, message)
-    return replace(seat, state=home(seat)), effects
+    return seat._replace(state=home(seat)), effects
 
 
 def void(seat: Seat, why: str, now: Instant, message: Message = Message.LOCKED) -> Outcome:
@@ -51,25 +51,25 @@ def void(seat: Seat, why: str, now: Instant, message: Message = Message.LOCKED) 
     pending = seat.pending
     assert pending is not None
     void = Write(entry_of(seat, Kind.VOID, now, pending, data={"why": why}))
-    seat = say(replace(seat, pending=None, verification=None), message, now)
+    seat = say(seat._replace(pending=None, verification=None), message, now)
     return seat, (void, *arms(seat))
 
 
 def close_shift(seat: Seat, subject: SubjectId, now: Instant) -> Outcome:
     """Two factors at this person's next login."""
     entry = entry_of(seat, Kind.SHIFT_ENDED, now, subject=subject)
-    return replace(seat, last_touch=None), (EndShift(subject), Write(entry))
+    return seat._replace(last_touch=None), (EndShift(subject), Write(entry))
 
 
 def say(seat: Seat, message: Message, now: Instant | None = None, hint: Hint | None = None) -> Seat:
     """Put a sentence on the screen; with `now` it goes away by itself."""
     until = None if now is None else Instant(now + MESSAGE_FOR)
-    return replace(seat, message=message, message_until=until, hint=hint)
+    return seat._replace(message=message, message_until=until, hint=hint)
 
 
 def rearm(seat: Seat) -> Outcome:
     """Drop the open verification, whose nonce is worth nothing from now on, and wait for the next touch."""
-    seat = replace(seat, verification=None)
+    seat = seat._replace(verification=None)
     return seat, arms(seat)
 
 

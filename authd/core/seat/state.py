@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from authd.core import presence
 from authd.core.model import (
@@ -51,9 +52,11 @@ class StepUp:
     recording: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """Everything a seat knows. `owner` is set in ACTIVE, FADING and STEPPING_UP, `pending` in GRANTING, only."""
+class Seat(NamedTuple):
+    """Everything a seat knows. `owner` is set in ACTIVE, FADING and STEPPING_UP, `pending` in GRANTING, only.
+
+    A named tuple, because each event makes one to three: `_replace` takes a seventh of `dataclasses.replace`'s time.
+    """
 
     id: SeatId
     epoch: Epoch

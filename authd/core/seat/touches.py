@@ -27,7 +27,7 @@ MISSES_BEFORE_OTHER_WAY = 2
 
 def arm(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, Armed)
-    return replace(seat, verification=Verification(event.nonce)), NOTHING
+    return seat._replace(verification=Verification(event.nonce)), NOTHING
 
 
 def reading(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -41,7 +41,7 @@ def hint(seat: Seat, event: Event, now: Instant) -> Outcome:
 
 def stamp(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, Captured)
-    return replace(seat, verification=Verification(event.nonce, now, seat.state)), NOTHING
+    return seat._replace(verification=Verification(event.nonce, now, seat.state)), NOTHING
 
 
 def throttle(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -51,7 +51,7 @@ def throttle(seat: Seat, event: Event, now: Instant) -> Outcome:
         return seat, effects
     message = Message.OTHER_WAY if event.until is None else Message.WAIT
     until = event.until if event.until is not None else Instant(now + MESSAGE_FOR)
-    return replace(seat, message=message, message_until=until, hint=None), effects
+    return seat._replace(message=message, message_until=until, hint=None), effects
 
 
 def ask_ledger(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -62,7 +62,7 @@ def ask_ledger(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert decision is not None
     assert verification is not None
     assert verification.captured_at is not None
-    seat = replace(seat, epoch=Epoch(seat.epoch + 1), verification=None, moving=event.moving)
+    seat = seat._replace(epoch=Epoch(seat.epoch + 1), verification=None, moving=event.moving)
     captured = verification.captured_at
     session = Session(
         id=event.session,
@@ -76,7 +76,7 @@ def ask_ledger(seat: Seat, event: Event, now: Instant) -> Outcome:
         policy=decision.bundle,
         rules=decision.rules,
     )
-    seat = say(replace(seat, pending=session, last_touch=None), Message.READING)
+    seat = say(seat._replace(pending=session, last_touch=None), Message.READING)
     grant = entry_of(seat, Kind.GRANT, now, session, data=evidence(session))
     return seat, (Append(grant, session.id),)
 
@@ -85,7 +85,7 @@ def hand_over(seat: Seat, event: Event, now: Instant) -> Outcome:
     """Another person's good touch: the first one's session ends before anything is asked for the second."""
     verification = seat.verification
     ended, effects = end(seat, EndReason.HANDOVER, now)
-    ended = replace(ended, verification=verification)
+    ended = ended._replace(verification=verification)
     without_arm = tuple(effect for effect in effects if not isinstance(effect, Arm))
     return join(ask_ledger(ended, event, now), without_arm)
 
@@ -110,7 +110,7 @@ def miss(seat: Seat, event: Event, now: Instant) -> Outcome:
     entry = entry_of(seat, kind, now, data={"why": event.found.value})
     misses = seat.misses + 1
     message = Message.OTHER_WAY if misses >= MISSES_BEFORE_OTHER_WAY or refused else Message.ONCE_MORE
-    return join(unsuccessful(replace(seat, misses=misses), message, now), (Write(entry),))
+    return join(unsuccessful(seat._replace(misses=misses), message, now), (Write(entry),))
 
 
 def ignore_bounce(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -128,7 +128,7 @@ def keep_by_touch(seat: Seat, event: Event, now: Instant) -> Outcome:
     seat = touched_by_owner(seat, event)
     assert seat.owner is not None
     kept = entry_of(seat, Kind.SESSION_KEPT, now, seat.owner, data={"by": "touch"})
-    seat, effects = rearm(say(replace(seat, watch=presence.touched(seat.watch, now)), Message.KEPT))
+    seat, effects = rearm(say(seat._replace(watch=presence.touched(seat.watch, now)), Message.KEPT))
     return seat, (Write(kept), *effects)
 
 
@@ -142,14 +142,14 @@ def record_step_up(seat: Seat, event: Event, now: Instant) -> Outcome:
         return rearm(seat)
     data: dict[str, Value] = {"purpose": asked.purpose}
     entry = entry_of(seat, Kind.SESSION_STEPPED_UP, now, seat.owner, data=data)
-    seat = replace(seat, watch=presence.touched(seat.watch, now), step_up=replace(asked, recording=True))
+    seat = seat._replace(watch=presence.touched(seat.watch, now), step_up=replace(asked, recording=True))
     return join(rearm(seat), (Append(entry, asked.id),))
 
 
 def ask_step_up(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, StepUpAsked)
     asked = StepUp(event.id, event.purpose, event.until, now)
-    return say(replace(seat, step_up=asked), Message.CONFIRM), NOTHING
+    return say(seat._replace(step_up=asked), Message.CONFIRM), NOTHING
 
 
 def decline_step_up(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -168,9 +168,9 @@ def step_up_failed(seat: Seat, event: Event, now: Instant) -> Outcome:
 def answer_step_up(seat: Seat, *, granted: bool) -> Outcome:
     assert seat.step_up is not None
     done = StepUpDone(seat.step_up.id, granted)
-    return say(replace(seat, step_up=None), Message.START), (done,)
+    return say(seat._replace(step_up=None), Message.START), (done,)
 
 
 def touched_by_owner(seat: Seat, event: Verdict) -> Seat:
     assert seat.owner is not None
-    return replace(seat, last_touch=(event.nonce, seat.owner.subject))
+    return seat._replace(last_touch=(event.nonce, seat.owner.subject))

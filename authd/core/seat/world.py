@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from authd.core import presence
 from authd.core.model import EndReason, Instant, Kind, Message
 from authd.core.seat.effects import Arm, Write
@@ -15,23 +13,23 @@ from authd.core.seat.state import S, Seat, resting
 def add_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, ReaderUp)
     up = entry_of(seat, Kind.READER_AVAILABLE, now, data={"reader": event.reader})
-    seat = replace(seat, readers=seat.readers | {event.reader})
+    seat = seat._replace(readers=seat.readers | {event.reader})
     if seat.state is S.OUT_OF_SERVICE:
         seat = say(seat, resting(seat))
     if seat.verification is not None and seat.verification.captured_at is None:
-        seat = replace(seat, verification=None)  # this reader does not know the nonce the others were armed with
+        seat = seat._replace(verification=None)  # this reader does not know the nonce the others were armed with
     return seat, (Write(up), *arms(seat))
 
 
 def drop_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, ReaderDown)
     lost = entry_of(seat, Kind.READER_LOST, now, data={"reader": event.reader, "why": event.why})
-    return replace(seat, readers=seat.readers - {event.reader}), (Write(lost),)
+    return seat._replace(readers=seat.readers - {event.reader}), (Write(lost),)
 
 
 def drop_last_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
     seat, effects = drop_reader(seat, event, now)
-    return say(replace(seat, verification=None), Message.READER_LOST), effects
+    return say(seat._replace(verification=None), Message.READER_LOST), effects
 
 
 def drop_verifying_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -40,20 +38,20 @@ def drop_verifying_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
 
 
 def stir(seat: Seat, event: Event, now: Instant) -> Outcome:
-    return replace(seat, watch=presence.active(seat.watch, now)), NOTHING
+    return seat._replace(watch=presence.active(seat.watch, now)), NOTHING
 
 
 def sense(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, Sensed)
     owner = seat.owner
     fading = owner is not None and presence.absence_fades(seat.watch, owner.limits, now)
-    return replace(seat, watch=presence.sensed(seat.watch, event.present, now, fading=fading)), NOTHING
+    return seat._replace(watch=presence.sensed(seat.watch, event.present, now, fading=fading)), NOTHING
 
 
 def keep_by_activity(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert seat.owner is not None
     kept = entry_of(seat, Kind.SESSION_KEPT, now, seat.owner, data={"by": "activity"})
-    return say(replace(seat, watch=presence.active(seat.watch, now)), Message.KEPT), (Write(kept),)
+    return say(seat._replace(watch=presence.active(seat.watch, now)), Message.KEPT), (Write(kept),)
 
 
 def end_by_press(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -89,30 +87,30 @@ def void_unrecorded(seat: Seat, event: Event, now: Instant) -> Outcome:
 def lose_ledger(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, LedgerHealth)
     lost = None if event.healthy else seat.ledger_lost_at if seat.ledger_lost_at is not None else now
-    seat = replace(seat, ledger_lost_at=lost)
+    seat = seat._replace(ledger_lost_at=lost)
     idle = seat.owner is None and seat.pending is None
     return (say(seat, resting(seat)) if idle else seat), NOTHING
 
 
 def sleep(seat: Seat, event: Event, now: Instant) -> Outcome:
     """Lock before the machine sleeps; nothing is armed until it wakes."""
-    seat = replace(seat, asleep=True)
+    seat = seat._replace(asleep=True)
     seat, effects = end_whatever(seat, EndReason.LOCK, now, Message.LOCKED)
-    return replace(seat, verification=None), effects
+    return seat._replace(verification=None), effects
 
 
 def wake(seat: Seat, event: Event, now: Instant) -> Outcome:
     """Nobody has sat here through a sleep, also where no warning of it came; the readers need a new arming."""
-    seat, effects = end_whatever(replace(seat, asleep=False), EndReason.LOCK, now, Message.LOCKED)
+    seat, effects = end_whatever(seat._replace(asleep=False), EndReason.LOCK, now, Message.LOCKED)
     return join(rearm(seat), effects)
 
 
 def lend(seat: Seat, event: Event, now: Instant) -> Outcome:
-    return replace(seat, lent=True, verification=None), NOTHING
+    return seat._replace(lent=True, verification=None), NOTHING
 
 
 def take_back(seat: Seat, event: Event, now: Instant) -> Outcome:
-    return rearm(replace(seat, lent=False))
+    return rearm(seat._replace(lent=False))
 
 
 def fail(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -121,9 +119,9 @@ def fail(seat: Seat, event: Event, now: Instant) -> Outcome:
 
 
 def shut(seat: Seat, event: Event, now: Instant) -> Outcome:
-    seat = replace(seat, closed=True, readers=frozenset())
+    seat = seat._replace(closed=True, readers=frozenset())
     seat, effects = end_whatever(seat, EndReason.SHUTDOWN, now, Message.FAULT)
-    return replace(seat, verification=None), effects
+    return seat._replace(verification=None), effects
 
 
 def end_whatever(seat: Seat, reason: EndReason, now: Instant, message: Message) -> Outcome:
@@ -144,4 +142,4 @@ def end_logged_out(seat: Seat, event: Event, now: Instant) -> Outcome:
 def log_out_after_lock(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert seat.last_touch is not None
     subject = seat.last_touch[1]
-    return close_shift(say(replace(seat, last_touch=None), Message.LOGGED_OUT, now), subject, now)
+    return close_shift(say(seat._replace(last_touch=None), Message.LOGGED_OUT, now), subject, now)
