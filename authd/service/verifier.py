@@ -110,12 +110,15 @@ class ChildVerifier:
 
     async def run(self) -> None:
         """Keep the child alive and its gallery loaded, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.keeper.run())
-            while True:
-                await self._up.wait()
-                self._up.clear()
-                await self._reload()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self.keeper.run())
+                while True:
+                    await self._up.wait()
+                    self._up.clear()
+                    await self._reload()
+        finally:
+            self.ready.clear()
 
     # What its child says: the `Handler` of the supervisor.
 

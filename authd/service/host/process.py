@@ -170,7 +170,7 @@ class Process:
     def _complaint(self) -> None:
         """Log what the child wrote to stderr: a bounded number of printable characters in its whole life.
 
-        At INFO, since a traceback of a driver may name what was captured; the warning says only what ended and where.
+        At DEBUG, since a traceback of a driver may name what was captured; the warning says only what failed and where.
         """
         assert self._stderr is not None
         try:
@@ -181,7 +181,7 @@ class Process:
             self._loop.remove_reader(self._stderr.fileno())
         text, self._stderr_left = data[: self._stderr_left], max(0, self._stderr_left - len(data))
         for line in text.decode("ascii", "backslashreplace").splitlines():
-            log.info("%s: stderr: %s", self._plan.name, "".join(c if c.isprintable() else "?" for c in line))
+            log.debug("%s: stderr: %s", self._plan.name, "".join(c if c.isprintable() else "?" for c in line))
 
     async def end(self, *, politely: bool = False) -> None:
         """Kill the child's whole group, wait for it (2 s: one that hangs in a device is left to be reaped later)."""
