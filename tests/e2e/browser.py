@@ -12,6 +12,7 @@ from selenium import webdriver
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.remote_connection import RemoteConnection
 
 from authd.web.door import Sight
 from tests.web.run import Running
@@ -42,6 +43,7 @@ def start(*flags: str) -> webdriver.Chrome:
     options.set_capability("goog:loggingPrefs", {"performance": "ALL", "browser": "ALL"})
     driver = webdriver.Chrome(options, Service("/usr/bin/chromedriver"))
     driver.set_script_timeout(PATIENCE_S)
+    cast("RemoteConnection", driver.command_executor).client_config.timeout = 3 * PATIENCE_S
     return driver
 
 
