@@ -159,7 +159,8 @@ class Enrolments:
                 touches.put_nowait(heard)
 
         if not self._desk.pipeline.lend(seat, hear):
-            raise Refused(Error.BUSY, "the seat's reader is in use")
+            state = self._desk.pipeline.seats[seat].state
+            raise Refused(Error.BUSY, f"the seat's reader is in use ({state.value})")
         try:
             yield touches
         finally:

@@ -1,4 +1,4 @@
-"""`authd demo`: a counter with two seats on this machine, to be tried with the mouse; or a scripted day with figures."""
+"""`authd demo`: a counter with two seats on this machine, to try with the mouse; or a scripted day with figures."""
 
 from __future__ import annotations
 

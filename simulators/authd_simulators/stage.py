@@ -128,12 +128,16 @@ class Stage:
         await self.start("daemon", ["-I", "-m", "authd", "run", "--config", str(self.config)])
         await self.wait_for(self.socket.exists, "the daemon's door", self.processes["daemon"])
         async with self.door() as door:
-            while not all(
-                seat["state"] == "locked"
-                for seat in (await door.status())["seats"].values()  # type: ignore[attr-defined]  # plain JSON
-            ):
-                await asyncio.sleep(0.02)
+            await self.until_locked(door)
         self.ready_s = loop.time() - began
+
+    async def until_locked(self, door: client.Client) -> None:
+        """Wait until every seat can be touched and nobody is there."""
+        while True:
+            seats: dict[str, Any] = (await door.status())["seats"]  # type: ignore[assignment]  # plain JSON
+            if len(seats) == len(self.seats) and all(seat["state"] == "locked" for seat in seats.values()):
+                return
+            await asyncio.sleep(0.02)
 
     async def start(self, name: str, arguments: Sequence[str]) -> None:
         """Start one of the stage's processes: our own interpreter, no shell."""
@@ -217,7 +221,9 @@ class Stage:
 
     async def lifted(self, seat: str) -> None:
         """Wait until no finger rests on the seat's reader."""
-        while (await self.device(vein(seat)))["finger"]:
+        while True:
+            if not (await self.device(vein(seat)))["finger"]:
+                return
             await asyncio.sleep(0.02)
 
     async def _enrol_everybody(self) -> None:
