@@ -172,10 +172,14 @@ class Screen:
             self.driver.switch_to.default_content()
 
     def watch_for_uncovering(self) -> None:
+        """From now on, remember any moment without the cover, however short."""
         self.js(
-            """window.uncovered = 0;
-            new MutationObserver(() => { window.uncovered += document.documentElement.dataset.cover !== "on"; })
-              .observe(document.documentElement, { attributes: true });"""
+            """const page = document.documentElement;
+            window.uncovered = 0;
+            const off = (state) => state !== "on";
+            new MutationObserver((changes) => {
+              window.uncovered += off(page.dataset.cover) + changes.filter((each) => off(each.oldValue)).length;
+            }).observe(page, { attributeFilter: ["data-cover"], attributeOldValue: true });"""
         )
 
     @property
