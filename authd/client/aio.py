@@ -97,11 +97,12 @@ class Client:
         """
         if self._cache.knows(seat, now()):
             return self._cache.get(seat)
-        if self._questions.lost:
-            return None
         left = self._cache.left(now())
+        if left == 0:
+            return None
+        limit = self._timeout if left is None else min(left, self._timeout)
         try:
-            raw, turn = await self._questions.ask("who", left or self._timeout, {"seat": seat})
+            raw, turn = await self._questions.ask("who", limit, {"seat": seat}, patient=False)
         except Gone:
             return None
         return self._cache.put(seat, _read(raw, Presence).somebody(), turn)

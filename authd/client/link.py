@@ -45,7 +45,7 @@ class Dialler(Protocol):
     """Opens connections to one door."""
 
     async def dial(self) -> Channel:
-        """Open a connection. Raises `Gone`."""
+        """Open a connection. Raises `Gone`; `DoorError` where this account may not."""
         ...
 
     def close(self) -> None:
@@ -79,9 +79,11 @@ class UnixDialler:
         self._path = path
 
     async def dial(self) -> Channel:
-        """Connect, or raise `Gone`."""
+        """Connect. Raises `Gone`; `DoorError` where this account may not."""
         try:
             reader, writer = await asyncio.open_unix_connection(self._path, limit=LONGEST)
+        except PermissionError as error:
+            raise DoorError("not_permitted", f"{self._path} is not for this account") from error
         except OSError as error:
             raise Gone(str(error)) from error
         return _UnixChannel(reader, writer)
@@ -120,18 +122,19 @@ class CurveDialler:
 
     def __init__(self, address: str, secret: bytes, server_key: bytes) -> None:
         import zmq
-        import zmq.asyncio
 
         self._address = address
         self._secret = secret
         self._public: bytes = zmq.curve_public(secret)
         self._server_key = server_key
-        self._context = zmq.asyncio.Context()
+        self._context: zmq.asyncio.Context | None = None
 
     async def dial(self) -> Channel:
         """Begin to connect; the channel's first answer shows whether it worked."""
         import zmq
+        import zmq.asyncio
 
+        self._context = self._context or zmq.asyncio.Context()
         socket = self._context.socket(zmq.DEALER)
         socket.linger = 0
         socket.maxmsgsize = LONGEST
@@ -152,7 +155,8 @@ class CurveDialler:
 
     def close(self) -> None:
         """Close every socket of this door."""
-        self._context.destroy(linger=0)
+        if self._context is not None:
+            self._context.destroy(linger=0)
 
 
 class _CurveChannel:

@@ -31,17 +31,17 @@ class Questions:
         self.happened = asyncio.Event()
         """Set, and replaced by a new one, whenever who is where may have changed."""
 
-    @property
-    def lost(self) -> bool:
-        """Whether there is no connection, though one was tried for."""
-        return self._tried and self._channel is None and self._refusal is None
+    async def ask(
+        self, verb: str, limit: float, fields: Mapping[str, object], *, patient: bool = True
+    ) -> tuple[bytes, int]:
+        """Return the answer, errors too, and the turn at which it came. Raises `Gone` after `limit` seconds.
 
-    async def ask(self, verb: str, limit: float, fields: Mapping[str, object]) -> tuple[bytes, int]:
-        """Return the answer, errors too, and the turn at which it came. Raises `Gone` after `limit` seconds."""
+        patient: whether to wait for a connection where there is none, or it broke.
+        """
         number = next(self._numbers)
         try:
             async with asyncio.timeout(limit):
-                channel = await self._ready()
+                channel = await self._ready(patient)
                 answer: asyncio.Future[tuple[bytes, int]] = asyncio.get_running_loop().create_future()
                 self._pending[number] = answer
                 await channel.send(request(number, verb, fields))
@@ -51,10 +51,12 @@ class Questions:
         finally:
             self._pending.pop(number, None)
 
-    async def _ready(self) -> Channel:
+    async def _ready(self, patient: bool) -> Channel:
         while self._channel is None:
             if self._refusal is not None:
                 raise self._refusal
+            if self._tried and not patient:
+                raise Gone("not connected")
             await self.happened.wait()
         return self._channel
 
@@ -64,15 +66,13 @@ class Questions:
         while True:
             try:
                 async with self._caller.connected() as channel:
-                    back_off.reset()
-                    self._tried, self._refusal, self._channel = True, None, channel
-                    self._wake(None, None)
-                    await self._attend(channel)
+                    await self._attend(channel, back_off)
             except ClientError as error:
                 self._lost(error)
             await back_off.sleep()
 
-    async def _attend(self, channel: Channel) -> None:
+    async def _attend(self, channel: Channel, back_off: BackOff) -> None:
+        """Follow, then let questions through: an answer from before could be overtaken by a lock unheard."""
         await channel.send(request(STREAM_ID, "follow", {}))
         while True:
             raw = await heard(channel)
@@ -81,14 +81,21 @@ class Questions:
                 raise_error(frame)
             elif frame.id == STREAM_ID:
                 self._note(frame)
+                if self._channel is None:
+                    back_off.reset()
+                    self._tried, self._refusal, self._channel = True, None, channel
+                    self._wake(None, None)
             elif (waiting := self._pending.pop(frame.id, None)) and not waiting.done():
                 waiting.set_result((raw, self._cache.turn))
 
     def _note(self, frame: Frame) -> None:
-        """Correct what is remembered. A screen may not follow, and remembers nothing."""
-        if frame.error and frame.error != "not_permitted":
-            raise_error(frame)
-        if frame.beat is not None:
+        """Correct what is remembered. Who may not follow (a screen; a key that was revoked) remembers nothing."""
+        if frame.error == "not_permitted":
+            self._cache.lost()
+            self._wake(None, None)
+            return
+        raise_error(frame)
+        if frame.beat is not None or frame.after is not None:
             self._cache.beat(now())
         elif frame.lock is not None:
             self._wake(frame.lock.get("seat"), frame.lock.get("session"))

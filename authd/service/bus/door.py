@@ -146,20 +146,25 @@ class Conversation:
         task.cancel()
         self._say(wire.answer(call.id, {}))
 
-    def _start(self, number: int, work: Coroutine[Any, Any, None]) -> None:
+    def _start(self, number: int, work: Coroutine[Any, Any, bytes]) -> None:
         task = self._group.create_task(self._guard(number, work))
         self._tasks[number] = task
         task.add_done_callback(lambda done: self._forget(number, done))
 
-    def _forget(self, number: int, task: asyncio.Task[None]) -> None:
+    async def _guard(self, number: int, work: Awaitable[bytes]) -> None:
+        """Say the last word on a request; its number is free again before the peer can read that."""
+        try:
+            last_word = await work
+        except Exception as error:
+            self._forget(number, asyncio.current_task())
+            self._refuse(number, error)
+        else:
+            self._forget(number, asyncio.current_task())
+            self._say(last_word)
+
+    def _forget(self, number: int, task: asyncio.Task[Any] | None) -> None:
         if self._tasks.get(number) is task:
             del self._tasks[number]
-
-    async def _guard(self, number: int, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception as error:
-            self._refuse(number, error)
 
     def _break(self, number: int, error: Exception) -> None:
         """End a stream from beside it."""
@@ -168,14 +173,14 @@ class Conversation:
             task.cancel()
             self._refuse(number, error)
 
-    async def _wait(self, number: int, answer: Awaitable[Fields]) -> None:
-        self._say(wire.answer(number, await answer))
+    async def _wait(self, number: int, answer: Awaitable[Fields]) -> bytes:
+        return wire.answer(number, await answer)
 
-    async def _stream(self, call: wire.Call, verb: Verb) -> None:
+    async def _stream(self, call: wire.Call, verb: Verb) -> bytes:
         assert verb.stream is not None
         stream = Stream(call.id, self._outbox, lambda: self._authorise(call, verb), self._group, self._break)
         await verb.stream(self._desk, stream, call)
-        self._say(wire.item(call.id, {"end": True}))
+        return wire.item(call.id, {"end": True})
 
     def _refuse(self, number: int, error: Exception) -> None:
         """Answer with the error; a bug is answered too, and does not reach any other conversation."""

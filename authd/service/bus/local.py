@@ -47,6 +47,7 @@ class Local:
         self._path = path
         self._mode = mode
         self._lines: list[_Line] = []
+        self._resume: asyncio.TimerHandle | None = None
         self.ready = asyncio.Event()
         """Set once connections are taken."""
 
@@ -54,11 +55,37 @@ class Local:
         """Listen and serve. Raises `SocketTaken`."""
         with _listening(self._path, self._mode) as listener:
             async with asyncio.TaskGroup() as group:
+                self._open(listener, group)
                 self.ready.set()
-                while True:
-                    connection = await _accept(listener)
-                    if connection is not None:
-                        self._meet(connection, group)
+                try:
+                    await asyncio.get_running_loop().create_future()
+                finally:
+                    self._close(listener)
+
+    def _open(self, listener: socket.socket, group: asyncio.TaskGroup) -> None:
+        self._resume = None
+        asyncio.get_running_loop().add_reader(listener, self._accept, listener, group)
+
+    def _accept(self, listener: socket.socket, group: asyncio.TaskGroup) -> None:
+        try:
+            connection, _ = listener.accept()
+        except BlockingIOError:
+            return
+        except OSError as error:  # no descriptor left: wait for one, the door stays open
+            log.warning("a connection could not be taken: %s", error)
+            loop = asyncio.get_running_loop()
+            loop.remove_reader(listener)
+            self._resume = loop.call_later(REST_S, self._open, listener, group)
+            return
+        self._meet(connection, group)
+
+    def _close(self, listener: socket.socket) -> None:
+        """Close what tasks that never began would leave open."""
+        asyncio.get_running_loop().remove_reader(listener)
+        if self._resume is not None:
+            self._resume.cancel()
+        for line in self._lines:
+            line.hang_up()
 
     def _meet(self, connection: socket.socket, group: asyncio.TaskGroup) -> None:
         uid = peer_uid(connection)
@@ -210,16 +237,6 @@ def _clear(path: Path) -> None:
         if probe.connect_ex(str(path)) == 0:
             raise SocketTaken(f"{path}: another daemon listens there")
     path.unlink()
-
-
-async def _accept(listener: socket.socket) -> socket.socket | None:
-    try:
-        connection, _ = await asyncio.get_running_loop().sock_accept(listener)
-    except OSError as error:  # no descriptor left: wait for one, the door stays open
-        log.warning("a connection could not be taken: %s", error)
-        await asyncio.sleep(0.1)
-        return None
-    return connection
 
 
 def _dismiss(connection: socket.socket, frame: bytes) -> None:

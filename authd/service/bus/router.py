@@ -58,14 +58,15 @@ class Router:
             socket = self._socket(context)
             monitor = _monitor(context, socket)
             tap = self._tap(context)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(gate.run())
-                group.create_task(self._count_failures(monitor))
-                if tap is not None:
-                    group.create_task(tap.run())
-                _bind(socket, self._endpoints)
-                self.ready.set()
-                await self._receive(socket, group)
+            with self._desk.outlet.locks(lambda lock: self._desk.tickets.end(lock.session)):
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(gate.run())
+                    group.create_task(self._count_failures(monitor))
+                    if tap is not None:
+                        group.create_task(tap.run())
+                    _bind(socket, self._endpoints)
+                    self.ready.set()
+                    await self._receive(socket, group)
         finally:
             context.destroy(linger=0)
 

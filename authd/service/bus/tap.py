@@ -25,7 +25,7 @@ from authd.service.bus.zap import key_of, send_now
 log = logging.getLogger("authd.bus")
 
 BEAT_S: Final = 0.5
-_SUBSCRIBE: Final = 1
+_SUBSCRIBE: Final = b"\x01"
 
 
 class Tap:
@@ -70,12 +70,11 @@ class Tap:
         while True:
             frame = await self._socket.recv(copy=False)
             request, key = frame.bytes, key_of(frame)
-            wanted = request[1:]
-            if key is None or not request or not wanted.startswith(topic(key)):
+            subscribes, wanted = request[:1] == _SUBSCRIBE, request[1:]
+            if key is not None and wanted.startswith(topic(key)):
+                self._socket.setsockopt(zmq.SUBSCRIBE if subscribes else zmq.UNSUBSCRIBE, wanted)
+            elif subscribes:
                 self._desk.tally.unauthorised += 1
-                continue
-            option = zmq.SUBSCRIBE if request[0] == _SUBSCRIBE else zmq.UNSUBSCRIBE
-            self._socket.setsockopt(option, wanted)
 
     def _applications(self) -> Iterator[tuple[str, Peer]]:
         return ((key, peer) for key, peer in self._peers.live() if peer.role is Role.APPLICATION)

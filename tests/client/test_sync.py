@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from authd.client import DoorError, connect_sync
+from tests.service.bus.fakes import ITO, ONE, SATO, World
+
+
+async def test_the_same_words_without_await(served: World) -> None:
+    served.house.gate.set()
+    await asyncio.to_thread(_use, served)
+
+
+def _use(host: World) -> None:
+    session = host.house.open(ONE, SATO)
+    with connect_sync(host.router, key=host.resident.secret, server_key=host.door.public) as client:
+        person = client.who(ONE)
+        assert person is not None
+        assert person.session == session
+        assert next(client.changes(ONE)) == person
+        assert next(client.follow(0)).subject == SATO
+        assert client.step_up(session, "view").stepped_up
+        with pytest.raises(DoorError, match="not_permitted"):
+            client.stop()
+    with connect_sync(host.router, key=host.screen_one.secret, server_key=host.door.public) as screen:
+        shown = next(screen.watch(ONE))
+        assert shown is not None
+        assert shown.name == "佐藤 花子"
+        screen.activity(ONE)
+        opened = screen.ticket(ONE, "resident")
+    with connect_sync(host.router, key=host.resident.secret, server_key=host.door.public) as client:
+        assert client.exchange(opened.ticket).session == session
+    with connect_sync(host.local) as admin:
+        assert len(admin.people()) == 2
+        assert len(admin.history(ONE, "2026-11-22T00:00:00Z", "2026-11-23T00:00:00Z")) == 1
+        steps = admin.enrol(ONE, staff_number="1003", name="林", kana="ハヤシ", section="tax", finger="right_index")
+        assert [step.step for step in steps] == ["present", "done"]
+        admin.disable(ITO, ONE)
+        assert "door" in admin.status()
+        admin.ping()
+        admin.stop()
+
+
+async def test_closing_ends_the_thread(served: World) -> None:
+    client = connect_sync(served.local)
+    await asyncio.to_thread(client.ping)
+    await asyncio.to_thread(client.close)
+    client.close()
+    assert "authd-client" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_a_wrong_address_is_said_at_once() -> None:
+    with pytest.raises(ValueError, match="address"):
+        connect_sync("nowhere")

@@ -1,0 +1,339 @@
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from authd.core.model import EndReason, Instant, SeatState, SessionId
+from authd.core.ports import LedgerDown, Unavailable
+from authd.service.bus import wire
+from authd.service.bus.door import MOST_UNFINISHED, VERBS, Conversation
+from authd.service.bus.house import Error, Occupancy, Peer, Refused, Role
+from authd.service.bus.peers import ADMIN, screen
+from authd.service.bus.stream import RATE, Bucket
+from authd.service.bus.verbs import authorise
+from tests.service.bus.fakes import ITO, ONE, SATO, TWO, World
+
+RESIDENT = Peer(Role.APPLICATION, "resident", frozenset({ONE}))
+SCREEN = screen(ONE)
+
+PERMITTED = {
+    "ping": {Role.SCREEN, Role.APPLICATION, Role.ADMIN},
+    "cancel": {Role.SCREEN, Role.APPLICATION, Role.ADMIN},
+    "who": {Role.APPLICATION, Role.ADMIN},
+    "follow": {Role.APPLICATION, Role.ADMIN},
+    "watch": {Role.SCREEN},
+    "activity": {Role.SCREEN},
+    "press": {Role.SCREEN},
+    "ticket": {Role.SCREEN},
+    "exchange": {Role.APPLICATION},
+    "step_up": {Role.APPLICATION},
+    "status": {Role.ADMIN},
+    "stop": {Role.ADMIN},
+    "history": {Role.ADMIN},
+    "people": {Role.ADMIN},
+    "enrol": {Role.ADMIN},
+    "disable": {Role.ADMIN},
+}
+MEMBERS: dict[str, dict[str, object]] = {
+    "who": {"seat": "counter-1"},
+    "watch": {"seat": "counter-1"},
+    "activity": {"seat": "counter-1"},
+    "press": {"seat": "counter-1", "button": "lock"},
+    "ticket": {"seat": "counter-1", "application": "resident"},
+    "exchange": {"ticket": "x"},
+    "step_up": {"session": "ses_1", "purpose": "view"},
+    "history": {"seat": "counter-1", "from": "2026-11-22T00:00:00Z", "to": "2026-11-23T00:00:00Z"},
+    "enrol": {
+        "seat": "counter-1",
+        "staff_number": "1",
+        "name": "n",
+        "kana": "k",
+        "section": "s",
+        "finger": "right_index",
+    },
+    "disable": {"seat": "counter-1", "subject": "sub_ito"},
+    "cancel": {"stream": 2},
+}
+PEERS = {Role.SCREEN: SCREEN, Role.APPLICATION: RESIDENT, Role.ADMIN: ADMIN}
+
+
+def request(verb: str, number: int = 1, /, **members: object) -> bytes:
+    return json.dumps({"id": number, "verb": verb, **MEMBERS.get(verb, {}), **members}).encode()
+
+
+class Talking:
+    """One conversation over a wire in memory."""
+
+    def __init__(self, peer: Peer | None) -> None:
+        self.peer = peer
+        self.frames: list[dict[str, object]] = []
+        self.reading = True
+        self.more = asyncio.Event()
+        self.closed = asyncio.Event()
+
+    def offer(self, frame: bytes) -> bool:
+        if not self.reading:
+            return False
+        self.frames.append(json.loads(frame))
+        self.more.set()
+        return True
+
+    async def writable(self) -> None:
+        await asyncio.sleep(0.001)
+
+    async def hear(self, frame: bytes, count: int = 1) -> list[dict[str, object]]:
+        """Say something; return the next `count` frames that come back."""
+        self.frames.clear()
+        self.conversation.hear(frame)
+        return await self.next(count)
+
+    async def next(self, count: int = 1) -> list[dict[str, object]]:
+        while len(self.frames) < count:
+            self.more.clear()
+            await self.more.wait()
+        return self.frames
+
+    @asynccontextmanager
+    async def at(self, host: World) -> AsyncGenerator[None, None]:
+        async with asyncio.TaskGroup() as group:
+            self.conversation = Conversation(host.desk, self, lambda: self.peer, group, self.closed.set)
+            yield
+            self.conversation.close()
+
+
+def test_every_verb_is_in_the_table() -> None:
+    assert set(VERBS) == set(wire.CALLS.values())
+    assert set(PERMITTED) == set(wire.CALLS)
+
+
+@pytest.mark.parametrize("verb", sorted(PERMITTED))
+@pytest.mark.parametrize("role", list(Role))
+def test_who_may_say_what(verb: str, role: Role) -> None:
+    call = wire.decode(request(verb))
+    if role in PERMITTED[verb]:
+        assert authorise(PEERS[role], call, VERBS[type(call)]) is PEERS[role]
+    else:
+        with pytest.raises(Refused, match="not_permitted"):
+            authorise(PEERS[role], call, VERBS[type(call)])
+
+
+@pytest.mark.parametrize("verb", [verb for verb, members in MEMBERS.items() if "seat" in members])
+@pytest.mark.parametrize("role", [Role.SCREEN, Role.APPLICATION])
+def test_nobody_speaks_of_another_seat(verb: str, role: Role) -> None:
+    call = wire.decode(request(verb, seat="counter-2"))
+    with pytest.raises(Refused, match="not_permitted"):
+        authorise(PEERS[role], call, VERBS[type(call)])
+
+
+@pytest.mark.parametrize("verb", sorted(PERMITTED))
+def test_a_revoked_key_may_say_nothing(verb: str) -> None:
+    call = wire.decode(request(verb))
+    with pytest.raises(Refused, match="not_permitted"):
+        authorise(None, call, VERBS[type(call)])
+
+
+@pytest.mark.parametrize("role", list(Role))
+async def test_what_is_not_permitted_reaches_nothing_and_is_counted(host: World, role: Role) -> None:
+    talking = Talking(PEERS[role])
+    forbidden = [verb for verb, roles in PERMITTED.items() if role not in roles]
+    async with talking.at(host):
+        for verb in forbidden:
+            (answer,) = await talking.hear(request(verb))
+            assert answer["error"] == "not_permitted"
+    assert host.house.calls == []
+    assert host.tally.unauthorised == len(forbidden)
+
+
+async def test_who_is_told_within_the_scope(host: World) -> None:
+    host.house.open(ONE, SATO)
+    talking = Talking(host.directory.of_key(host.resident.public))
+    async with talking.at(host):
+        (answer,) = await talking.hear(request("who", 5))
+    assert answer["id"] == 5
+    assert answer["person"] == {"name": "佐藤 花子", "section": "resident"}
+    assert (answer["session"], answer["grade"], answer["state"]) == ("ses_1", "B", "active")
+
+
+async def test_malformed_requests_are_answered_and_counted(host: World) -> None:
+    talking = Talking(ADMIN)
+    async with talking.at(host):
+        (answer,) = await talking.hear(b"nonsense")
+        assert (answer["id"], answer["error"]) == (None, "bad_request")
+        (answer,) = await talking.hear(b'{"id":4,"verb":"unlock"}')
+        assert (answer["id"], answer["error"]) == (4, "unknown_verb")
+        (answer,) = await talking.hear(b"x" * 70_000)
+    assert (host.tally.malformed, host.tally.oversized) == (2, 1)
+    assert host.house.calls == []
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        (Refused(Error.REFUSED, "no officer"), "refused"),
+        (LedgerDown("full"), "ledger_down"),
+        (Unavailable("child"), "busy"),
+        (RuntimeError("a bug"), "fault"),
+    ],
+)
+async def test_what_the_house_raises_is_answered_and_the_conversation_lives(
+    host: World, raised: Exception, error: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> None:
+        raise raised
+
+    def fail_at_once(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(host.house, "disable", fail)
+    monkeypatch.setattr(host.house, "who", fail_at_once)
+    talking = Talking(ADMIN)
+    async with talking.at(host):
+        (answer,) = await talking.hear(request("disable"))
+        assert answer["error"] == error
+        (answer,) = await talking.hear(request("who"))
+        assert answer["error"] == error
+        (answer,) = await talking.hear(request("ping"))
+        assert answer["ok"]
+
+
+async def test_a_screen_opens_an_application_with_a_ticket(host: World) -> None:
+    session = host.house.open(ONE, SATO)
+    screen_one, resident = Talking(SCREEN), Talking(RESIDENT)
+    async with screen_one.at(host), resident.at(host):
+        (opened,) = await screen_one.hear(request("ticket"))
+        assert opened["url"] == f"http://127.0.0.1:8790/open?lang=ja&ticket={opened['ticket']}"
+        (answer,) = await resident.hear(request("exchange", ticket=opened["ticket"]))
+        assert (answer["session"], answer["seat"], answer["subject"]) == (session, ONE, SATO)
+        (again,) = await resident.hear(request("exchange", ticket=opened["ticket"]))
+        assert again["error"] == "not_found"
+
+
+async def test_a_ticket_is_worth_nothing_to_another_application(host: World) -> None:
+    host.house.open(ONE, SATO)
+    screen_one, tax = Talking(SCREEN), Talking(Peer(Role.APPLICATION, "tax", frozenset({ONE, TWO})))
+    async with screen_one.at(host), tax.at(host):
+        (opened,) = await screen_one.hear(request("ticket"))
+        (answer,) = await tax.hear(request("exchange", ticket=opened["ticket"]))
+    assert answer["error"] == "not_found"
+
+
+async def test_a_ticket_of_the_last_owner_is_worth_nothing(host: World) -> None:
+    host.house.open(ONE, SATO)
+    screen_one, resident = Talking(SCREEN), Talking(RESIDENT)
+    async with screen_one.at(host), resident.at(host):
+        (opened,) = await screen_one.hear(request("ticket"))
+        host.house.end(ONE, EndReason.HANDOVER)
+        host.house.open(ONE, ITO)
+        (answer,) = await resident.hear(request("exchange", ticket=opened["ticket"]))
+    assert answer["error"] == "not_found"
+
+
+async def test_a_ticket_is_good_for_thirty_seconds(host: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    host.house.open(ONE, SATO)
+    screen_one, resident = Talking(SCREEN), Talking(RESIDENT)
+    async with screen_one.at(host), resident.at(host):
+        (opened,) = await screen_one.hear(request("ticket"))
+        later = Instant(host.desk.clock.now() + 31_000_000_000)
+        monkeypatch.setattr(host.desk.clock, "now", lambda: later)
+        (answer,) = await resident.hear(request("exchange", ticket=opened["ticket"]))
+    assert answer["error"] == "expired"
+
+
+@pytest.mark.parametrize("state", [state for state in SeatState if state is not SeatState.ACTIVE])
+async def test_no_ticket_without_an_active_session(host: World, state: SeatState) -> None:
+    host.house.seats[ONE] = Occupancy(ONE, state, SessionId("ses_1"), SATO)
+    talking = Talking(SCREEN)
+    async with talking.at(host):
+        (answer,) = await talking.hear(request("ticket"))
+    assert answer["error"] == "refused"
+
+
+async def test_step_up_is_for_sessions_at_the_applications_own_seats(host: World) -> None:
+    here, there = host.house.open(ONE, SATO), host.house.open(TWO, ITO)
+    talking = Talking(RESIDENT)
+    async with talking.at(host):
+        (answer,) = await talking.hear(request("step_up", session=there))
+        assert answer["error"] == "not_found"
+        (answer,) = await talking.hear(request("step_up", session=here))
+        assert answer["stepped_up"] is True
+    assert [call for call in host.house.calls if call[0] == "step_up"] == [("step_up", ONE, here, "resident/view")]
+
+
+@pytest.mark.parametrize("moment", ["2026-11-22", "yesterday", "2026-11-22T00:00:00"])
+async def test_a_time_without_its_offset_is_no_time(host: World, moment: str) -> None:
+    talking = Talking(ADMIN)
+    async with talking.at(host):
+        (answer,) = await talking.hear(request("history", **{"from": moment}))
+    assert answer["error"] == "bad_request"
+
+
+async def test_an_enrolment_is_streamed_and_can_be_abandoned(host: World) -> None:
+    talking = Talking(ADMIN)
+    async with talking.at(host):
+        (step,) = await talking.hear(request("enrol", 2))
+        assert step["item"] == {"step": "present", "done": 0.3, "hint": None, "subject": None}
+        (answer,) = await talking.hear(request("cancel", 3, stream=2))
+        assert answer["ok"]
+        (answer,) = await talking.hear(request("cancel", 4, stream=2))
+        assert answer["error"] == "not_found"
+        host.house.gate.set()
+        steps = await talking.hear(request("enrol", 5), 3)
+    assert [step.get("item", step.get("end")) for step in steps][1:] == [
+        {"step": "done", "done": 1.0, "hint": None, "subject": "sub_new"},
+        True,
+    ]
+
+
+async def test_unfinished_requests_are_bounded_and_ids_are_not_shared(host: World) -> None:
+    talking = Talking(ADMIN)
+    async with talking.at(host):
+        for number in range(MOST_UNFINISHED):
+            await talking.hear(request("enrol", number + 10))
+        (answer,) = await talking.hear(request("enrol", 9))
+        assert answer["error"] == "busy"
+        await talking.hear(request("cancel", 1, stream=11))
+        (answer,) = await talking.hear(request("enrol", 10))
+        assert answer["error"] == "busy"
+        (answer,) = await talking.hear(request("enrol", 9))
+        assert "item" in answer
+    assert host.tally.busy == 2
+
+
+async def test_a_peer_that_hurries_is_told_so(host: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = host.desk.clock.now()
+    monkeypatch.setattr(host.desk.clock, "now", lambda: now)
+    talking = Talking(ADMIN)
+    async with talking.at(host):
+        for number in range(RATE):
+            talking.conversation.hear(request("ping", number))
+        (answer,) = await talking.hear(request("stop"))
+    assert answer["error"] == "busy"
+    assert host.house.calls == []
+
+
+def test_a_bucket_fills_again() -> None:
+    bucket = Bucket(Instant(0))
+    assert all(bucket.take(Instant(0)) for _ in range(RATE))
+    assert not bucket.take(Instant(0))
+    assert bucket.take(Instant(1_000_000))
+    assert sum(bucket.take(Instant(10**12)) for _ in range(2 * RATE)) == RATE
+
+
+async def test_a_peer_that_does_not_read_is_cut_with_a_word(host: World) -> None:
+    talking = Talking(ADMIN)
+    async with talking.at(host):
+        await talking.hear(request("enrol", 7))
+        talking.reading = False
+        for number in range(1_001):
+            talking.conversation.hear(request("ping", number + 100))
+        talking.frames.clear()
+        talking.reading = True
+        await talking.closed.wait()
+        talking.conversation.hear(request("stop"))
+    assert talking.frames == [{"id": 7, "ok": False, "error": "slow", "message": "cut: it was not read"}]
+    assert host.tally.slow == 1
+    assert ("stop",) not in host.house.calls
