@@ -94,7 +94,6 @@ class Keeper:
         while True:
             gone, served = await self._live()
             backoff = backoff.after(gone.fault, served)
-            self._nudged.clear()
             try:
                 async with asyncio.timeout(backoff.delay):
                     await self._nudged.wait()
@@ -134,6 +133,7 @@ class Keeper:
             self._handler.frame(frame)
 
     def _tell(self, gone: Gone) -> Gone:
+        self._nudged.clear()  # a nudge of an earlier day; one from now on counts, though the child is not yet reaped
         self.gone[gone.fault] += 1
         log.warning("%s: %s: %s", self.plan.name, gone.fault.value, gone.detail)
         self._handler.down(gone.fault, gone.detail)
