@@ -1,0 +1,321 @@
+"""Bugs sown on purpose, each of which the oracle must find: a table of names, and what each breaks while it lasts."""
+
+# What is replaced is private and of every shape:
+# pyright: basic, reportPrivateUsage=false
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from authd.core import charges, pipeline, presence, throttle
+from authd.core import seat as face
+from authd.core.model import Candidate, Instant, Kind, Miss
+from authd.core.pipeline import Pipeline
+from authd.core.seat import (
+    Elsewhere,
+    Failed,
+    Pressed,
+    Resumed,
+    Revoked,
+    Seat,
+    Suspending,
+    Tick,
+    Verdict,
+    Write,
+    guards,
+    machine,
+    session,
+    state,
+    table,
+    touches,
+    world,
+)
+from authd.core.seat.session import NOTHING, Outcome
+from authd.core.seat.state import S
+from authd.core.seat.table import Rule
+from tests.simulation import ports
+
+FOR_EVER = 1 << 62
+Sown = Callable[[], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """One bug."""
+
+    name: str
+    sow: Sown
+
+
+@contextmanager
+def _rules(change: Callable[[Rule], Rule | None]) -> Generator[None]:
+    """The table with some rules changed, or left out."""
+    changed = tuple(new for rule in table.RULES if (new := change(rule)) is not None)
+    with patch.object(table, "RULES", changed), patch.object(machine, "TRANSITIONS", table._index()):
+        yield
+
+
+def _without(event: type, *when: object) -> Sown:
+    """No rule for this event; with these guards, if any are named."""
+    return lambda: _rules(lambda rule: None if rule.event is event and (not when or rule.when in when) else rule)
+
+
+def _doing(do: object, instead: Callable[..., Outcome]) -> Sown:
+    return lambda: _rules(lambda rule: replace(rule, do=instead) if rule.do is do else rule)
+
+
+def _when(guard: object, instead: Callable[..., bool]) -> Sown:
+    return lambda: _rules(lambda rule: replace(rule, when=instead) if rule.when is guard else rule)
+
+
+def _set(where: object, name: str, value: object) -> Sown:
+    return lambda: patch.object(where, name, value)
+
+
+@contextmanager
+def _all(*sown: AbstractContextManager[Any]) -> Generator[None]:
+    if not sown:
+        yield
+        return
+    with sown[0], _all(*sown[1:]):
+        yield
+
+
+def _together(*sown: Sown) -> Sown:
+    return lambda: _all(*(each() for each in sown))
+
+
+# What some of them do instead.
+
+
+def _no_nonce(seat: Seat, event: Any, now: Instant) -> bool:
+    return seat.verification is not None and seat.verification.captured_at is not None
+
+
+def _current_anew(instead: Callable[..., bool]) -> Sown:
+    return _together(_set(guards, "current", instead), _when(guards.current, instead))
+
+
+def _twice(seat: Seat, event: Any, now: Instant) -> Outcome:
+    seat, effects = session.activate(seat, event, now)
+    return seat, effects + tuple(each for each in effects if isinstance(each, Write))
+
+
+def _started_first(seat: Seat, event: Any, now: Instant) -> Outcome:
+    seat, effects = session.activate(seat, event, now)
+    return seat, tuple(sorted(effects, key=lambda each: not isinstance(each, Write)))
+
+
+def _silent(of: Callable[..., Outcome], kind: Kind) -> Callable[..., Outcome]:
+    def silent(*args: Any, **more: Any) -> Outcome:
+        seat, effects = of(*args, **more)
+        return seat, tuple(each for each in effects if not (isinstance(each, Write) and each.entry.kind is kind))
+
+    return silent
+
+
+def _everywhere(name: str, instead: object) -> Sown:
+    """In every module that has imported it."""
+    modules = [module for module in (session, touches, world, machine) if hasattr(module, name)]
+    return _together(*(_set(module, name, instead) for module in modules))
+
+
+def _take_over(seat: Seat, event: Any, now: Instant) -> Outcome:
+    return touches.ask_ledger(seat._replace(owner=None, step_up=None), event, now)
+
+
+async def _record_late(self: Pipeline, seat: Any, entry: Any, id_: str) -> None:
+    self.feed(seat, face.Recorded(id_))
+    await _RECORD(self, seat, entry, id_)
+
+
+_RECORD = Pipeline._record
+_STEP, _SETTLE = face.step, machine._settle
+
+
+@contextmanager
+def _event_first() -> Generator[None]:
+    """Time is let pass at ticks only."""
+    ticking = [False]
+
+    def step(seat: Seat, event: Any, now: Instant) -> Outcome:
+        ticking[0] = isinstance(event, Tick)
+        return _STEP(seat, event, now)
+
+    def settle(seat: Seat, now: Instant) -> Outcome:
+        return _SETTLE(seat, now) if ticking[0] else (seat, NOTHING)
+
+    with patch.object(machine, "_settle", settle), patch.object(face, "step", step):
+        yield
+
+
+async def _refund(self: charges.Charges, seat: Any, sample: Any, owed: Any, found: Any) -> None:
+    await _AFTER(
+        self, seat, sample, owed, Miss.UNAVAILABLE if owed is not None and found is Miss.NOT_CLAIMED else found
+    )
+
+
+async def _clear_all(self: charges.Charges, seat: Any, sample: Any, owed: Any, found: Any) -> None:
+    if isinstance(found, Candidate):
+        self._known.clear()
+    await _AFTER(self, seat, sample, owed, found)
+
+
+async def _pay_nothing(self: charges.Charges, sample: Any) -> Any:
+    return None if sample.claim is None else self._of(throttle.claim_key(sample.claim))
+
+
+async def _pay_later(self: charges.Charges, seat: Any, sample: Any, owed: Any, found: Any) -> None:
+    if owed is not None and found in (Miss.NOT_CLAIMED, Miss.NOBODY, Miss.REPLAYED):
+        await self._save(throttle.claim_key(sample.claim), throttle.charge_claim(owed, self._clock.now()))
+    else:
+        await _AFTER(self, seat, sample, owed, found)
+
+
+_AFTER = charges.Charges.after
+
+
+async def _load_nothing(self: charges.Charges) -> None:
+    pass
+
+
+def _stamp_again(self: Pipeline, seat: Any, sample: Any) -> bool:
+    self.feed(seat, face.Captured(sample.nonce))
+    open_ = self.seats[seat].verification
+    return open_ is not None and open_.nonce == sample.nonce and open_.captured_at is not None
+
+
+def _tell_first(self: Pipeline, entry: Any) -> None:
+    self.ports.publish.event(entry)
+    self.ports.ledger.write(entry)
+
+
+async def _recover_nothing(self: ports.Life) -> Any:
+    return ()
+
+
+_DUE, _ACTIVE, _TOUCHED = presence.due, presence.active, presence.touched
+
+
+def _due_without(**limits: int) -> Callable[..., Any]:
+    return lambda watch, limited, began: _DUE(watch, replace(limited, **limits), began)
+
+
+def _just_wake(seat: Seat, event: Any, now: Instant) -> Outcome:
+    return session.rearm(seat._replace(asleep=False))
+
+
+def _permit_all(seat: Seat, event: Any, now: Instant) -> bool:
+    return isinstance(event, Verdict) and isinstance(event.found, Candidate) and guards.current(seat, event, now)
+
+
+def _not_pending(rule: Rule) -> bool:
+    return rule.states == (S.GRANTING,)
+
+
+MUTATIONS: tuple[Mutation, ...] = (
+    # I1
+    Mutation("any nonce will do", _current_anew(_no_nonce)),
+    Mutation(
+        "a verdict before its capture",
+        _current_anew(lambda seat, event, now: (seat.verification or event).nonce == event.nonce),
+    ),
+    Mutation(
+        "freshness is not checked at the grant",
+        _together(
+            _when(guards.pending_fresh, guards.pending_same),
+            _set(machine, "stale_at", lambda asked: FOR_EVER),
+            _set(state, "stale_at", lambda asked: FOR_EVER),
+        ),
+    ),
+    Mutation("a grant does not wait for the ledger", _set(Pipeline, "_record", _record_late)),
+    Mutation("a lock does not cancel the verification", _without(Pressed, guards.always)),
+    Mutation("a crossed answer is believed", _set(pipeline, "_fits", lambda found, sample, scope: True)),
+    Mutation("one nonce for many samples", _set(Pipeline, "_stamp", _stamp_again)),
+    Mutation(
+        "a refusal of the policy is ignored",
+        _together(_set(guards, "permitted", _permit_all), _when(guards.permitted, _permit_all)),
+    ),
+    Mutation(
+        "an earlier touch answers a step-up",
+        _together(
+            _when(guards.answers, guards.owner_permitted), _when(guards.meant_to_lock, lambda seat, event, now: False)
+        ),
+    ),
+    Mutation(
+        "a shift does not grow old",
+        _together(
+            _set(Pipeline, "_shift_of", lambda self, subject: self.shifts.get(subject)),
+            _set(machine, "_run_out", lambda seat, owner, reason, now: session.ended_home(seat, reason, now)),
+        ),
+    ),
+    # I2
+    Mutation("a hand-over without an end", _doing(touches.hand_over, _take_over)),
+    Mutation("whoever sits elsewhere stays", _without(Elsewhere)),
+    Mutation("started before the other seat has ended", _doing(session.activate, _started_first)),
+    Mutation("started twice", _doing(session.activate, _twice)),
+    Mutation("an old epoch again", _set(pipeline, "OWNERS_BITS", 0)),
+    Mutation("a bounce locks", lambda: _rules(lambda rule: None if rule.when is guards.bounced else rule)),
+    # I3
+    Mutation(
+        "activity takes back an absence",
+        _set(presence, "active", lambda watch, now: replace(_ACTIVE(watch, now), absent_since=None)),
+    ),
+    Mutation(
+        "somebody takes back an absence that fades", _set(presence, "absence_fades", lambda watch, limits, now: False)
+    ),
+    Mutation(
+        "a touch forgets that nobody is seen",
+        _set(presence, "touched", lambda watch, now: replace(_TOUCHED(watch, now), absent_since=None)),
+    ),
+    Mutation("the maximum age is ignored", _set(presence, "due", _due_without(overall=FOR_EVER))),
+    Mutation("idle is ignored", _set(presence, "due", _due_without(idle=FOR_EVER))),
+    Mutation("a fade never ends", _set(machine, "_run_out", lambda seat, owner, reason, now: (seat, NOTHING))),
+    Mutation("the event comes before the time", _event_first),
+    Mutation("a sleep is ignored", _without(Suspending)),
+    Mutation(
+        "waking locks nothing",
+        lambda: _rules(lambda rule: replace(rule, do=_just_wake, to=None) if rule.event is Resumed else rule),
+    ),
+    Mutation("the timer spins", _set(machine, "stale_at", lambda asked: state.stale_at(asked) + 1)),
+    # I4, I6
+    Mutation("an end without its row", _everywhere("end", _silent(session.end, Kind.SESSION_ENDED))),
+    Mutation("a void without its row", _everywhere("void", _silent(session.void, Kind.VOID))),
+    Mutation("a grant after its void", _set(face, "waits_for", lambda seat, id_: True)),
+    Mutation("what cannot be told is not recorded", _set(Pipeline, "_write", _tell_first)),
+    Mutation("a start closes nothing", _set(ports.Life, "unfinished", _recover_nothing)),
+    # I5
+    Mutation("a restart forgets the counters", _set(charges.Charges, "load", _load_nothing)),
+    Mutation(
+        "a reboot forgets the delay",
+        _set(throttle, "adopt", lambda key, counter, now, boot: replace(counter, not_before=0, boot=boot)),
+    ),
+    Mutation("a failure is given back", _set(charges.Charges, "after", _refund)),
+    Mutation("anybody's success clears", _set(charges.Charges, "after", _clear_all)),
+    Mutation(
+        "paid after, not before",
+        _together(_set(charges.Charges, "before", _pay_nothing), _set(charges.Charges, "after", _pay_later)),
+    ),
+    Mutation("no delay", _set(throttle, "CLAIM_DELAY", 0)),
+    Mutation("never disabled", _set(throttle, "DISABLED_AT", FOR_EVER)),
+    # I7, I8, I14
+    Mutation("a fault is ignored", _without(Failed)),
+    Mutation(
+        "the ledger's grace never ends",
+        _together(_set(machine, "LEDGER_GRACE", FOR_EVER), _set(state, "LEDGER_GRACE", FOR_EVER)),
+    ),
+    Mutation("a session opens while the ledger is lost", _when(guards.ledger_lost, lambda seat, event, now: False)),
+    Mutation(
+        "a revocation misses who waits for the ledger",
+        lambda: _rules(lambda rule: None if rule.event is Revoked and _not_pending(rule) else rule),
+    ),
+    Mutation(
+        "a revocation misses who sits there",
+        lambda: _rules(lambda rule: None if rule.event is Revoked and not _not_pending(rule) else rule),
+    ),
+    Mutation("nobody asks who is disabled", _set(ports.Life, "disabled", lambda self, subject: False)),
+)
+BY_NAME: Mapping[str, Mutation] = {mutation.name: mutation for mutation in MUTATIONS}

@@ -1,0 +1,543 @@
+"""What must be true whatever happens: SECURITY.md's I1 to I8 and I14, seen from the ports alone.
+
+The oracle is told what the devices and doors said, what the verifier and the policy answered, what became durable, what
+was published and shown, and when. It never looks into the core. A broken promise raises `Violation`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from authd.core.model import (
+    EVENT_KINDS,
+    SECOND,
+    Action,
+    Candidate,
+    Decision,
+    EndReason,
+    Entry,
+    Face,
+    Found,
+    Kind,
+    Limits,
+    Miss,
+    Nonce,
+    Request,
+    SeatId,
+    SeatState,
+    SessionId,
+    SubjectId,
+)
+from authd.core.ports import Sample
+
+FRESH = 10 * SECOND
+LATE = SECOND
+"""How late a lock may be (I3)."""
+GRACE = 5 * SECOND
+FREE_TRIES, CLAIM_DELAY, TRIES = 5, 30 * SECOND, 50
+GRANT_ANSWERED = 12 * SECOND
+"""A grant that is neither session nor void after this was forgotten (freshness and the ledger's 2 s are less)."""
+OWNED = (SeatState.ACTIVE, SeatState.FADING, SeatState.STEPPING_UP)
+FOR_EVER = 1 << 62
+NO_NONCE = Nonce("")
+
+
+class Violation(BaseException):
+    """An invariant is broken. Nothing under test may catch it."""
+
+    def __init__(self, invariant: str, what: str) -> None:
+        super().__init__(f"{invariant}: {what}")
+        self.invariant = invariant
+
+
+@dataclass(slots=True)
+class Touch:
+    """One armed nonce and what became of it."""
+
+    seat: SeatId
+    sample: Sample | None = None
+    captured_at: int = -1
+    locks: int = 0
+    """How many locks the seat had seen when it was captured."""
+    matched: SubjectId | None = None
+    """Whom the verifier, asked about this very sample, named."""
+    opened: bool = False
+
+
+@dataclass(slots=True)
+class Sitting:
+    """One person's session at one seat."""
+
+    session: SessionId
+    subject: SubjectId
+    limits: Limits
+    started: int
+    idle_from: int
+    age_from: int
+    absent_since: int | None
+    due: int = 0
+
+    def count(self, lost_at: int | None) -> None:
+        """Work out anew when it must be over."""
+        limits, due = self.limits, self.idle_from + self.limits.idle
+        if self.absent_since is not None and limits.absence is not None:
+            due = min(due, self.absent_since + limits.absence)
+        if lost_at is not None:
+            due = min(due, lost_at + GRACE)
+        self.due = min(due, self.age_from + limits.overall)
+
+    def absence_fades(self, now: int) -> bool:
+        limits = self.limits
+        if self.absent_since is None or limits.absence is None:
+            return False
+        return now >= self.absent_since + limits.absence - min(limits.fade, limits.absence // 2)
+
+
+@dataclass(slots=True)
+class View:
+    """One seat from outside."""
+
+    armed: Nonce = NO_NONCE
+    touch: Touch | None = None
+    sitting: Sitting | None = None
+    recorded: SessionId | None = None
+    """Who sits there if the ledger is read."""
+    face: Face | None = None
+    present: bool | None = None
+    locks: int = 0
+    epoch: int = -1
+    cause: str = ""
+    """What a person or the machine has just done here: press, hold, sleep."""
+    broken: SessionId | None = None
+    asleep: bool = False
+    lent: bool = False
+    owners_touch: Touch | None = None
+
+
+@dataclass(slots=True)
+class Tries:
+    """Failed tries of one claimed credential since its owner's last success."""
+
+    failed: int = 0
+    last: int = -FOR_EVER
+    before: int = -FOR_EVER
+    """The one before the last, for a try that was nobody's fault."""
+
+
+@dataclass(slots=True)
+class StepUp:
+    seat: SeatId
+    session: SessionId
+    subject: SubjectId
+    asked_at: int
+    durable: bool = False
+    touched: bool = False
+
+
+@dataclass(slots=True)
+class Books:
+    """What is durable, session by session."""
+
+    kind: dict[SessionId, Kind] = field(default_factory=dict[SessionId, Kind])
+    whose: dict[SessionId, tuple[SeatId | None, SubjectId | None]] = field(
+        default_factory=dict[SessionId, tuple[SeatId | None, SubjectId | None]]
+    )
+
+
+class Oracle:
+    """Told everything, in order; `now` is CLOCK_BOOTTIME."""
+
+    def __init__(self, seats: tuple[SeatId, ...], now: Callable[[], int]) -> None:
+        self.now = now
+        self.views = {seat: View() for seat in seats}
+        self.touches: dict[Nonce, Touch] = {}
+        self.books = Books()
+        self.asked: dict[SessionId, int] = {}
+        self.decided: dict[str, tuple[Request, Decision]] = {}
+        """By the name of the bundle, which the fake policy draws anew for each decision."""
+        self.shifts: dict[SubjectId, tuple[int, int]] = {}
+        self.tries: dict[SubjectId, Tries] = {}
+        self.gone: dict[SubjectId, int] = {}
+        self.step_ups: dict[str, StepUp] = {}
+        self.lost_at: int | None = None
+        self.ran_at = 0
+        """Since when the process has been running without a stop."""
+        self.closed = False
+        self.last: Entry | None = None
+        self.violation: Violation | None = None
+
+    def broken(self, invariant: str, what: str) -> Violation:
+        """The first broken promise is the one that counts."""
+        found = Violation(invariant, what)
+        self.violation = self.violation or found
+        return found
+
+    # What devices say, and whom the verifier names.
+
+    def armed(self, seat: SeatId, nonce: Nonce) -> None:
+        view = self.views[seat]
+        view.armed = nonce
+        view.touch = self.touches[nonce] = Touch(seat)
+
+    def captured(self, seat: SeatId, sample: Sample) -> None:
+        view, touch = self.views[seat], self.touches.get(sample.nonce)
+        if touch is not None and touch is view.touch and touch.sample is None and not view.asleep and not view.lent:
+            touch.sample, touch.captured_at, touch.locks = sample, self.now(), view.locks
+
+    def verifying(self, sample: Sample) -> None:
+        """I5: a claimed credential is not verified before its delay is over."""
+        if sample.claim is None:
+            return
+        tries, now = self.tries.setdefault(sample.claim, Tries()), self.now()
+        if tries.failed >= TRIES:
+            raise self.broken("I5", f"{sample.claim} is tried after {tries.failed} failures")
+        if tries.failed >= FREE_TRIES and now < tries.last + CLAIM_DELAY:
+            waited = (now - tries.last) / SECOND
+            raise self.broken("I5", f"{sample.claim} is tried {waited:.3f} s after failure {tries.failed}")
+        touch = self.touches.get(sample.nonce)
+        tries.failed += 1
+        tries.before = tries.last
+        tries.last = touch.captured_at if touch is not None and touch.sample is sample else now
+
+    def verified(self, sample: Sample, found: Found | None) -> None:
+        """The verifier answers in good faith; None: it fails, which is nobody's fault."""
+        touch = self.touches.get(sample.nonce)
+        if isinstance(found, Candidate) and touch is not None and touch.sample is sample:
+            touch.matched = found.subject
+            view = self.views[touch.seat]
+            if view.sitting is not None and view.sitting.subject == found.subject:
+                view.owners_touch = touch
+        if sample.claim is not None and (found is None or found is Miss.UNAVAILABLE):
+            tries = self.tries[sample.claim]
+            tries.failed, tries.last = max(0, tries.failed - 1), tries.before
+        elif sample.claim is not None and isinstance(found, Candidate) and found.subject == sample.claim:
+            self.tries[sample.claim].failed = 0
+
+    def decision(self, request: Request, decision: Decision) -> None:
+        """A shift's one finger is enough only while there is a shift."""
+        if request.shift_open:
+            began, lasts = self.shifts.get(request.subject, (-FOR_EVER, 0))
+            if self.now() >= began + lasts:
+                raise self.broken("I1", f"{request.subject} has no open shift")
+        self.decided[decision.bundle] = request, decision
+
+    def sensed(self, seat: SeatId, present: bool) -> None:
+        view, now = self.views[seat], self.now()
+        view.present, sitting = present, view.sitting
+        if sitting is None:
+            return
+        if not present:
+            sitting.absent_since = now if sitting.absent_since is None else sitting.absent_since
+        elif not sitting.absence_fades(now):
+            sitting.absent_since = None
+        sitting.count(self.lost_at)
+
+    def active(self, seat: SeatId) -> None:
+        sitting, now = self.views[seat].sitting, self.now()
+        if sitting is not None and now < sitting.due:
+            sitting.idle_from = now
+            sitting.count(self.lost_at)
+
+    def happened(self, seat: SeatId, cause: str) -> None:
+        """A person or the machine does what locks: it cancels whatever verification is open."""
+        view = self.views[seat]
+        view.cause = cause
+        view.locks += 1
+        if cause in ("sleep", "wake"):
+            view.asleep = cause == "sleep"
+
+    def fed(self, seat: SeatId) -> None:
+        """The core has just been told something at this seat: no limit that has passed is still open (time first)."""
+        view = self.views[seat]
+        cause, view.cause = view.cause, ""
+        sitting = view.sitting
+        if sitting is None:
+            return
+        if self.now() >= sitting.due:
+            raise self.broken("I3", f"{seat}: an event was honoured after {sitting.session} was over")
+        if cause:
+            raise self.broken(
+                "I3" if cause in ("sleep", "wake") else "I7", f"{seat}: {sitting.session} outlived a {cause}"
+            )
+
+    def let_go(self, seat: SeatId, lent: bool) -> None:
+        view = self.views[seat]
+        view.lent = lent
+        view.locks += 1
+
+    # The ledger and the roster.
+
+    def ledger(self, healthy: bool) -> None:
+        if healthy:
+            self.lost_at = None
+        elif self.lost_at is None:
+            self.lost_at = self.now()
+        for view in self.views.values():
+            if view.sitting is not None:
+                view.sitting.count(self.lost_at)
+
+    def disabled(self, subject: SubjectId) -> None:
+        self.gone.setdefault(subject, self.now())
+
+    def enabled(self, subject: SubjectId) -> None:
+        self.gone.pop(subject, None)
+
+    def revoked(self, subject: SubjectId) -> None:
+        self.shifts.pop(subject, None)
+
+    # What the core does.
+
+    def appending(self, entry: Entry) -> None:
+        """A row is asked for that something waits for."""
+        assert entry.session is not None
+        assert entry.seat is not None
+        if entry.kind is Kind.GRANT:
+            self.asked[entry.session] = self.now()
+        elif entry.kind is Kind.SESSION_STEPPED_UP:
+            self._touched(entry)
+
+    def told(self, entry: Entry) -> None:
+        """A follower is told."""
+        self._event(entry)
+
+    def written(self, entry: Entry) -> None:
+        """A row is queued; what is told and what is written are the same (I4)."""
+        if entry.kind in EVENT_KINDS and entry is not self.last:
+            self._event(entry)  # it could not be told: followers read it here
+        self.last = None
+        if entry.kind is Kind.SESSION_STARTED:
+            self.asked.pop(entry.session or SessionId(""), None)
+            self._view(entry).recorded = entry.session
+        elif entry.kind is Kind.VOID:
+            self.asked.pop(entry.session or SessionId(""), None)
+        elif entry.kind is Kind.SESSION_ENDED:
+            self._view(entry).recorded = None
+        elif entry.kind is Kind.SHIFT_ENDED and entry.subject is not None:
+            self.shifts.pop(entry.subject, None)
+
+    def durable(self, entry: Entry) -> None:
+        """I6: every grant is followed by exactly one of started and void, every started by one ended."""
+        session = entry.session
+        if session is None:
+            return
+        kind = self.books.kind.get(session)
+        follows = {
+            Kind.GRANT: kind is None,
+            Kind.SESSION_STARTED: kind is Kind.GRANT,
+            Kind.VOID: kind in (None, Kind.GRANT),
+            Kind.SESSION_ENDED: kind is Kind.SESSION_STARTED,
+        }
+        if not follows.get(entry.kind, True):
+            raise self.broken("I6", f"{session}: {entry.kind.value} after {kind.value if kind else 'nothing'}")
+        if entry.kind in follows:
+            self.books.kind[session] = entry.kind
+        if entry.kind is Kind.GRANT:
+            self.books.whose[session] = (entry.seat, entry.subject)
+        elif entry.kind is Kind.SESSION_STEPPED_UP and (step_up := self.step_ups.get(str(entry.data["purpose"]))):
+            step_up.durable = True
+
+    def shown(self, face: Face) -> None:
+        """I4: the screen shows who sits there by the events."""
+        view = self.views[face.seat]
+        view.face = face
+        self._agree(face.seat, view)
+
+    # Time and life.
+
+    def passed(self) -> None:
+        """Time has passed in a running process: locks that were due have come (I3, I8, I14), grants are answered."""
+        now = self.now()
+        for seat, view in self.views.items():
+            sitting = view.sitting
+            if sitting is None:
+                continue
+            if now > max(sitting.due, self.ran_at) + LATE:
+                late = (now - sitting.due) / SECOND
+                raise self.broken(self._why(sitting), f"{seat}: {sitting.session} is open {late:.3f} s late")
+            gone = self.gone.get(sitting.subject)
+            if gone is not None and now > max(gone, self.ran_at) + GRACE:
+                raise self.broken("I14", f"{seat}: {sitting.subject} sits there 5 s after being disabled")
+        for session, asked_at in self.asked.items():
+            if now > max(asked_at, self.ran_at) + GRANT_ANSWERED:
+                raise self.broken("I6", f"{session} was granted and is neither started nor void")
+
+    def quiet(self) -> None:
+        """Nothing is left to do at this moment: screen, events and ledger agree (I4), what broke is locked (I7)."""
+        for seat, view in self.views.items():
+            self._agree(seat, view)
+            sitting = view.sitting.session if view.sitting is not None else None
+            if sitting != view.recorded:
+                raise self.broken("I4", f"{seat}: {sitting} by the events, {view.recorded} by the ledger")
+            if view.broken is not None and sitting == view.broken:
+                raise self.broken("I7", f"{seat}: {sitting} outlived a fault")
+            view.broken = None
+
+    def broke(self, seat: SeatId) -> None:
+        """A port of this seat breaks its word: whoever sits there is out."""
+        view = self.views[seat]
+        view.broken = view.sitting.session if view.sitting is not None else None
+
+    def unshown(self, seat: SeatId) -> None:
+        """The screen could not be reached."""
+        self.views[seat].face = None
+        self.broke(seat)
+
+    def slept(self) -> None:
+        """The process did not run until now."""
+        self.ran_at = self.now()
+
+    def died(self, *, rebooted: bool) -> None:
+        """Nobody sits anywhere; only what is durable is left."""
+        for view in self.views.values():
+            view.sitting = view.recorded = view.face = view.broken = view.touch = view.owners_touch = None
+            view.present, view.cause, view.asleep, view.lent = None, "", False, False
+            view.locks += 1
+        self.asked.clear()
+        self.shifts.clear()
+        self.step_ups.clear()
+        self.lost_at, self.last, self.closed = None, None, False
+        self.ran_at = self.now()
+        if rebooted:  # the clock started anew, and so do the delays
+            for tries in self.tries.values():
+                tries.last = tries.before = self.now()
+            self.gone = dict.fromkeys(self.gone, self.now())
+
+    def recovered(self) -> None:
+        """A new life serves: nothing of an earlier one is open (I6, I7)."""
+        for session, kind in self.books.kind.items():
+            if kind in (Kind.GRANT, Kind.SESSION_STARTED):
+                raise self.broken("I6", f"{session} of an earlier life is still {kind.value}")
+
+    # Step-ups.
+
+    def step_up_asked(self, purpose: str, seat: SeatId) -> None:
+        sitting = self.views[seat].sitting
+        if sitting is not None:
+            self.step_ups[purpose] = StepUp(seat, sitting.session, sitting.subject, self.now())
+
+    def step_up_answered(self, purpose: str, granted: bool) -> None:
+        asked = self.step_ups.pop(purpose, None)
+        if granted and (asked is None or not asked.durable or not asked.touched):
+            raise self.broken("I1", f"the step-up {purpose} was granted without a fresh, recorded touch")
+
+    # The promises one by one.
+
+    def _view(self, entry: Entry) -> View:
+        assert entry.seat is not None
+        return self.views[entry.seat]
+
+    def _event(self, entry: Entry) -> None:
+        self.last = entry
+        if entry.kind is Kind.SESSION_STARTED:
+            self._started(entry)
+        elif entry.kind is Kind.SESSION_ENDED:
+            self._ended(entry)
+        elif entry.kind is Kind.SESSION_KEPT:
+            self._kept(entry)
+
+    def _started(self, entry: Entry) -> None:
+        view, now, seat, subject = self._view(entry), self.now(), entry.seat, entry.subject
+        assert seat is not None
+        assert subject is not None
+        assert entry.session is not None
+        touch = self.touches.get(Nonce(str(entry.data["nonce"])))
+        self._proved(entry, touch, view)
+        if view.sitting is not None:
+            raise self.broken("I2", f"{seat}: {entry.session} starts while {view.sitting.session} is open")
+        if any(other.sitting is not None and other.sitting.subject == subject for other in self.views.values()):
+            raise self.broken("I2", f"{subject} sits at two seats")
+        if entry.epoch <= view.epoch:
+            raise self.broken("I2", f"{seat}: epoch {entry.epoch} after {view.epoch}")
+        if self.lost_at is not None:
+            raise self.broken("I8", f"{entry.session} starts while the ledger is lost")
+        if subject in self.gone:
+            raise self.broken("I14", f"{entry.session} starts though {subject} is disabled")
+        if self.closed or view.asleep:
+            raise self.broken("I7", f"{entry.session} starts while the daemon ends or the machine sleeps")
+        view.epoch = entry.epoch
+        limits = self.decided[str(entry.data["policy"])][1].limits
+        assert touch is not None
+        fresh = touch.captured_at, limits.overall
+        began, lasts = self.shifts.get(subject, fresh)
+        if now >= began + lasts:
+            began, lasts = fresh
+        self.shifts[subject] = began, lasts
+        absent = now if view.present is False else None
+        view.sitting = Sitting(entry.session, subject, limits, now, now, began, absent)
+        view.sitting.count(self.lost_at)
+
+    def _proved(self, entry: Entry, touch: Touch | None, view: View) -> None:
+        """I1: a verified factor of this person at this seat, fresh, not cancelled by a later lock, durable."""
+        session = entry.session
+        assert session is not None
+        if touch is None or touch.seat != entry.seat or touch.sample is None:
+            raise self.broken("I1", f"{session} starts without a touch at its seat")
+        if touch.matched != entry.subject:
+            raise self.broken("I1", f"{session}: {touch.matched} was verified, not {entry.subject}")
+        if touch.opened:
+            raise self.broken("I1", f"{session}: its touch has opened a session before")
+        if self.now() - touch.captured_at > FRESH:
+            raise self.broken("I1", f"{session}: its touch is {(self.now() - touch.captured_at) / SECOND:.3f} s old")
+        if touch.locks != view.locks:
+            raise self.broken("I1", f"{session}: its seat was locked after the touch")
+        if self.books.kind.get(session) is None or self.books.whose.get(session) != (entry.seat, entry.subject):
+            raise self.broken("I1", f"{session} starts before its grant is durable")
+        asked, decision = self.decided[str(entry.data["policy"])]
+        mine = (asked.seat, asked.subject, asked.action) == (entry.seat, entry.subject, Action.OPEN_SESSION)
+        if not mine or not decision.permitted:
+            raise self.broken("I1", f"{session}: the policy did not permit it")
+        touch.opened = True
+
+    def _ended(self, entry: Entry) -> None:
+        view, sitting = self._view(entry), self._view(entry).sitting
+        if sitting is None or sitting.session != entry.session:
+            raise self.broken("I2", f"{entry.session} ends and was not open")
+        if entry.reason is EndReason.LOCK and not view.cause:
+            touch = view.owners_touch
+            if touch is None or touch.captured_at - sitting.started < sitting.limits.bounce:
+                raise self.broken("I2", f"{entry.session}: a bounce locked it")
+        if entry.reason is not EndReason.HANDOVER:
+            view.locks += 1
+        if entry.reason is EndReason.EXPIRED:
+            self.shifts.pop(sitting.subject, None)
+        view.sitting = view.owners_touch = None
+
+    def _kept(self, entry: Entry) -> None:
+        view, now = self._view(entry), self.now()
+        sitting = view.sitting
+        if sitting is None or sitting.session != entry.session or now >= sitting.due:
+            raise self.broken("I3", f"{entry.session} is kept after its end")
+        if entry.data["by"] == "touch":
+            self._touched(entry)
+        elif sitting.absence_fades(now):
+            raise self.broken("I3", f"{entry.session}: hands that may be anybody's took back an absence")
+
+    def _touched(self, entry: Entry) -> None:
+        """The owner's fresh touch begins idle and absence anew; here the oracle asks that it was one."""
+        view, now = self._view(entry), self.now()
+        sitting, touch = view.sitting, view.owners_touch
+        if entry.kind is Kind.SESSION_STEPPED_UP:
+            asked = self.step_ups.get(str(entry.data["purpose"]))
+            if asked is not None:
+                asked.touched = touch is not None and touch.captured_at > asked.asked_at
+        if sitting is None or sitting.session != entry.session:
+            return
+        old = entry.kind is Kind.SESSION_KEPT and touch is not None and now - touch.captured_at > FRESH
+        if touch is None or old or touch.captured_at < sitting.started:
+            raise self.broken("I3", f"{entry.session}: no fresh touch of its owner keeps it")
+        sitting.idle_from = now
+        sitting.absent_since = now if view.present is False else None
+        sitting.count(self.lost_at)
+
+    def _agree(self, seat: SeatId, view: View) -> None:
+        face, sitting = view.face, view.sitting
+        if face is None:
+            return
+        session = sitting.session if sitting is not None else None
+        if face.session != session or (face.state in OWNED) is (session is None):
+            raise self.broken("I4", f"{seat} shows {face.state.value} of {face.session}, the events say {session}")
+
+    def _why(self, sitting: Sitting) -> str:
+        lost = self.lost_at is not None and sitting.due == self.lost_at + GRACE
+        return "I8" if lost else "I3"
