@@ -8,6 +8,7 @@ an empty file lifts it. The same picture shown twice is a recording shown twice,
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -94,8 +95,10 @@ class Pointer:
         """Return what is shown. Raises `DriverError` for a file that names nothing in the folder."""
         try:
             with self._file.open("rb") as file:
+                serial = os.fstat(file.fileno()).st_mtime_ns
                 text = file.read(MAX_POINTER)
-            serial = self._file.stat().st_mtime_ns
+                if os.fstat(file.fileno()).st_mtime_ns != serial:
+                    return None  # it is being written; the next look will see it whole
         except FileNotFoundError:
             return None
         except OSError as error:
