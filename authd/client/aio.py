@@ -9,8 +9,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self, TypeVar
 
-import msgspec
-
 from authd.client import values
 from authd.client.channel import SILENCE, BackOff, Caller, Frames, passing, raise_error, stream
 from authd.client.link import Gone, dialler
@@ -30,6 +28,7 @@ from authd.client.values import (
     Status,
     Stay,
     StepUp,
+    decode,
 )
 from authd.client.verify import verify
 
@@ -212,7 +211,7 @@ class Client:
         async with self._stream("enrol", fields) as frames:
             async for frame, _ in frames:
                 if bytes(frame.item):
-                    yield msgspec.json.decode(frame.item, type=EnrolStep)
+                    yield decode(frame.item, EnrolStep)
 
     async def disable(self, subject: str, seat: str, timeout: float = STEP_UP_WAIT) -> None:  # noqa: ASYNC109 - the officer's time, not a cancellation
         """Disable a person; an officer confirms with a touch at the seat."""
@@ -236,7 +235,7 @@ class Client:
 
     async def _collect(self, item: type[T], verb: str, fields: dict[str, object]) -> list[T]:
         async with self._stream(verb, fields) as frames:
-            return [msgspec.json.decode(frame.item, type=item) async for frame, _ in frames]
+            return [decode(frame.item, item) async for frame, _ in frames]
 
     async def _events(self, place: _Place) -> AsyncGenerator[Event, None]:
         async with self._stream("follow", {"after": place.at}) as frames:
@@ -272,5 +271,5 @@ class _Place:
 
 
 def _read(raw: bytes, answer: type[T]) -> T:
-    raise_error(msgspec.json.decode(raw, type=Frame))
-    return msgspec.json.decode(raw, type=answer)
+    raise_error(decode(raw, Frame))
+    return decode(raw, answer)

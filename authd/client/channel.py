@@ -12,7 +12,7 @@ from typing import Final
 import msgspec
 
 from authd.client.link import Channel, Dialler, Gone
-from authd.client.values import ClientError, DoorError, Frame, Host, SignatureError
+from authd.client.values import ClientError, DoorError, Frame, Host, SignatureError, decode
 
 SILENCE: Final = 2.0
 """Seconds without a word, after which the daemon counts as gone."""
@@ -57,8 +57,8 @@ class Caller:
         self._dialler.close()
 
     def _meet(self, raw: bytes) -> None:
-        raise_error(msgspec.json.decode(raw, type=Frame))
-        pong = msgspec.json.decode(raw, type=_Pong)
+        raise_error(decode(raw, Frame))
+        pong = decode(raw, _Pong)
         key = base64.urlsafe_b64decode(pong.event_key + "==")
         if self._event_key not in (None, key):
             raise SignatureError("the host signs its events with another key than expected")
@@ -87,7 +87,7 @@ async def stream(
     await channel.send(request(STREAM_ID, verb, fields))
     while True:
         raw = await heard(channel)
-        frame = msgspec.json.decode(raw, type=Frame)
+        frame = decode(raw, Frame)
         if frame.id == PING_ID:
             continue
         raise_error(frame)

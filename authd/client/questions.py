@@ -7,13 +7,11 @@ import itertools
 import time
 from collections.abc import Mapping
 
-import msgspec
-
 from authd.client import values
 from authd.client.channel import STREAM_ID, BackOff, Caller, heard, passing, raise_error, request
 from authd.client.link import Channel, Gone
 from authd.client.presence import Cache
-from authd.client.values import ClientError, Frame
+from authd.client.values import ClientError, Frame, decode
 from authd.core.model import Instant
 
 
@@ -76,7 +74,7 @@ class Questions:
         await channel.send(request(STREAM_ID, "follow", {}))
         while True:
             raw = await heard(channel)
-            frame = msgspec.json.decode(raw, type=Frame)
+            frame = decode(raw, Frame)
             if frame.id is None:
                 raise_error(frame)
             elif frame.id == STREAM_ID:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 
@@ -31,6 +32,10 @@ class DoorError(ClientError):
         super().__init__(f"{code}: {message}" if message else code)
         self.code = code
         self.message = message
+
+
+class ProtocolError(ClientError):
+    """The door said something that this client does not understand: one of the two is too old."""
 
 
 class SignatureError(ClientError):
@@ -139,6 +144,17 @@ class EnrolStep(msgspec.Struct, frozen=True):
     subject: str | None = None
 
 
+T = TypeVar("T")
+
+
+def decode(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
+    """Read JSON of the door's. Raises `ProtocolError`."""
+    try:
+        return msgspec.json.decode(raw, type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProtocolError(str(error)) from error
+
+
 class Frame(msgspec.Struct, frozen=True):
     """Any answer or stream item; which members are there depends on the verb."""
 
@@ -214,7 +230,7 @@ class Host:
 
 def event(raw: bytes) -> Event:
     """Read a CloudEvent whose signature has been checked."""
-    cloud = msgspec.json.decode(raw, type=_CloudEvent)
+    cloud = decode(raw, _CloudEvent)
     data = cloud.data
     return Event(
         seq=data.seq,
@@ -234,9 +250,9 @@ def event(raw: bytes) -> Event:
 
 def shown(frame: bytes) -> Shown | None:
     """Read an item of `watch`; None for a beat."""
-    raw = msgspec.json.decode(frame, type=_ShownFrame).face
+    raw = decode(frame, _ShownFrame).face
     if not bytes(raw):
         return None
-    beside = msgspec.json.decode(raw, type=_Beside)
+    beside = decode(raw, _Beside)
     names = {name: beside.person.get(name, "") for name in ("name", "kana", "section")}
-    return Shown(msgspec.json.decode(raw, type=Face), left_ms=beside.left_ms, **names)
+    return Shown(decode(raw, Face), left_ms=beside.left_ms, **names)

@@ -72,9 +72,10 @@ class Conversation:
 
     def hear(self, frame: bytes) -> None:
         """Carry out one request. Never waits and never raises."""
-        if self._over:
-            return
         self._desk.tally.requests += 1
+        if self._over:
+            self._desk.tally.busy += 1
+            return
         if not self._bucket.take(self._desk.clock.now()):
             self._desk.tally.busy += 1
             self._say(wire.refusal(None, Error.BUSY, "too many requests a second"))

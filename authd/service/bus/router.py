@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 import zmq
 import zmq.asyncio
 
-from authd.core.model import Instant
+from authd.core.model import MILLISECOND, Instant
 from authd.service.bus import wire
 from authd.service.bus.door import Conversation
 from authd.service.bus.house import DoorError, Error, Peer, Peers
@@ -29,9 +30,8 @@ TURN: Final = 32
 """Messages before others have their turn: zmq.asyncio does not yield while messages are there."""
 RETRY_S: Final = 0.005
 """ROUTER cannot say when one peer's queue has room again."""
-_HANDSHAKE_FAILURES: Final = (
-    zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_AUTH
-)
+HANDSHAKE_NS: Final = 2_500 * MILLISECOND
+"""A little longer than libzmq gives a handshake."""
 
 
 class Router:
@@ -61,7 +61,7 @@ class Router:
             with self._desk.outlet.locks(lambda lock: self._desk.tickets.end(lock.session)):
                 async with asyncio.TaskGroup() as group:
                     group.create_task(gate.run())
-                    group.create_task(self._count_failures(monitor))
+                    group.create_task(self._count_strangers(monitor))
                     if tap is not None:
                         group.create_task(tap.run())
                     _bind(socket, self._endpoints)
@@ -126,10 +126,40 @@ class Router:
             return _forget_idlest(list(self._lines.values()))
         return True
 
-    async def _count_failures(self, monitor: zmq.asyncio.Socket) -> None:
+    async def _count_strangers(self, monitor: zmq.asyncio.Socket) -> None:
+        strangers = Strangers()
         while True:
-            await monitor.recv_multipart()
-            self._desk.tally.unauthenticated += 1
+            if await monitor.poll(1_000):
+                strangers.note(int.from_bytes((await monitor.recv_multipart())[0][:2], "little"), self._now())
+            self._desk.tally.unauthenticated += strangers.found(self._now())
+
+    def _now(self) -> Instant:
+        return self._desk.clock.now()
+
+
+class Strangers:
+    """Counts connections that never finished a handshake.
+
+    libzmq tells of each that began and of each that succeeded, though not which; of failures it does not tell all:
+    bytes that are no ZMTP end without a word.
+    """
+
+    def __init__(self) -> None:
+        self._begun: deque[Instant] = deque()
+
+    def note(self, event: int, now: Instant) -> None:
+        """Hear one event of libzmq's monitor."""
+        if event == zmq.EVENT_ACCEPTED:
+            self._begun.append(now)
+        elif event == zmq.EVENT_HANDSHAKE_SUCCEEDED and self._begun:
+            self._begun.popleft()
+
+    def found(self, now: Instant) -> int:
+        """Return how many more have turned out to be strangers."""
+        before = len(self._begun)
+        while self._begun and now - self._begun[0] > HANDSHAKE_NS:
+            self._begun.popleft()
+        return before - len(self._begun)
 
 
 class _Sender:
@@ -197,11 +227,11 @@ def _forget_idlest(lines: list[_Line]) -> bool:
 
 
 def _monitor(context: zmq.asyncio.Context, socket: zmq.asyncio.Socket) -> zmq.asyncio.Socket:
-    """Hear of failed handshakes. Without a high-water mark: libzmq's own thread would wait for us at one."""
+    """Hear of handshakes. Without a high-water mark: libzmq's own thread would wait for us at one."""
     endpoint = "inproc://authd-door-monitor"
     monitor = context.socket(zmq.PAIR)
     monitor.rcvhwm = 0
-    socket.monitor(endpoint, _HANDSHAKE_FAILURES)
+    socket.monitor(endpoint, zmq.EVENT_ACCEPTED | zmq.EVENT_HANDSHAKE_SUCCEEDED)
     monitor.connect(endpoint)
     return monitor
 

@@ -7,7 +7,9 @@ import zmq
 import zmq.asyncio
 from zmq.utils import z85
 
+from authd.core.model import SECOND, Instant
 from authd.service.bus import router
+from authd.service.bus.router import Strangers
 from authd.service.bus.zap import DOMAIN, Gate
 from tests.service.bus.fakes import ITO, ONE, SATO, TWO, World, new_pair
 from tests.service.bus.raw import RawRouter
@@ -28,7 +30,29 @@ async def test_an_unknown_key_does_not_get_in_and_is_counted(served: World) -> N
         await stranger.socket.send(b'{"id":1,"verb":"ping"}')
         assert await stranger.hears_nothing()
     assert served.tally.requests == 0
-    assert served.tally.unauthenticated >= 1
+
+
+def test_strangers_are_counted_once_their_handshake_is_over() -> None:
+    strangers = Strangers()
+    for at in (0, 1, 2, 3):
+        strangers.note(zmq.EVENT_ACCEPTED, Instant(at * SECOND))
+    strangers.note(zmq.EVENT_HANDSHAKE_SUCCEEDED, Instant(3 * SECOND))
+    assert strangers.found(Instant(3 * SECOND)) == 0
+    assert strangers.found(Instant(4 * SECOND)) == 1
+    assert strangers.found(Instant(9 * SECOND)) == 2
+    assert strangers.found(Instant(99 * SECOND)) == 0
+
+
+@pytest.mark.real
+async def test_bytes_that_are_no_handshake_are_counted(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(router, "HANDSHAKE_NS", 100_000_000)
+    for noise in (b"", b"GET / HTTP/1.1\r\n\r\n", bytes(100), b"\xff" + bytes(63)):
+        _, writer = await asyncio.open_unix_connection(served.folder / "router.sock")
+        writer.write(noise)
+        writer.close()
+    async with RawRouter(served, served.resident) as resident:
+        while served.tally.unauthenticated < 4:
+            assert (await resident.ask(id=1, verb="ping"))["ok"]
 
 
 async def test_a_client_that_expects_another_door_does_not_get_in(served: World) -> None:
