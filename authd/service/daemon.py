@@ -110,12 +110,10 @@ class Daemon:
                 task.cancel()
 
     async def _open(self) -> None:
-        """Wait for the doors. A reader or a verifier that is not there yet is no reason to keep them closed."""
+        """Wait for the doors. A reader, a verifier or a page that is not there yet is no reason to keep them closed."""
         async with asyncio.timeout(OPEN_WITHIN_S):
             await self._local.ready.wait()
             await self._router.ready.wait()
-            if self._screen is not None:
-                await self._screen.ready.wait()
 
     def _policy_changed(self, news: Loaded | Refused) -> None:
         """Write what happened to the bundle; under new rules, ask again whether each open session may go on."""
@@ -142,6 +140,7 @@ class Daemon:
             "children": children,
             "replaced": {id_: dict(keeper.gone) for id_, keeper in parts.readers.keepers.items() if keeper.gone},
             "verifier_ready": parts.verifier.ready.is_set(),
+            "web_ready": self._screen is None or self._screen.ready.is_set(),
             "ledger": {"rows": parts.ledger.head, "trouble": parts.ledger.trouble},
             "policy": parts.pdp.bundle.hash,
             "people": len(parts.store.people),

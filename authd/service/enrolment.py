@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from authd.core.model import Candidate, Entry, Kind, ReaderId, SeatId, SessionId, SubjectId, Value
+from authd.core.model import Candidate, Entry, Hint, Kind, Nonce, ReaderId, SeatId, SessionId, SubjectId, Value
 from authd.core.pipeline import Finger, Pipeline
 from authd.core.ports import Hinted, Sample
 from authd.service.bus.house import Enrolment, EnrolStep, Error, Refused
@@ -21,7 +21,7 @@ from authd.service.roster import HostRoster, attributes
 from authd.service.seal import SealedTemplate
 from authd.service.staff import BadAttribute, PersonRecord, checked, new_subject
 from authd.service.store import Store
-from authd.service.verifier import ChildVerifier, NoTemplate
+from authd.service.verifier import ChildVerifier, NoTemplate, Sealed
 
 SAMPLES: Final = 3
 MOST_TRIES: Final = 8
@@ -62,11 +62,11 @@ class Enrolments:
                 yield EnrolStep("officer_touch")
                 officer = await self._officer(order.seat)
             with self._borrowed(order.seat) as touches:
-                samples: list[Sample] = []
-                async for step in self._collect(order.seat, officer, touches, samples):
+                sitting = _Sitting(self._desk, order.seat, officer, touches)
+                async for step in sitting.collect(person.subject, order.finger):
                     yield step
-            await self._refuse_twice(samples)
-            await self._keep(person, order, officer, samples)
+            await self._refuse_twice(sitting.samples)
+            await self._keep(person, order.seat, officer, sitting.sealed)
             yield EnrolStep("done", 1.0, subject=person.subject)
 
     async def disable(self, subject: SubjectId, seat: SeatId) -> None:
@@ -109,46 +109,12 @@ class Enrolments:
             raise Refused(Error.REFUSED, "the officer's touch did not come")
         return _Officer(owner.subject, owner.id)
 
-    async def _collect(
-        self, seat: SeatId, officer: _Officer | None, touches: asyncio.Queue[Finger], samples: list[Sample]
-    ) -> AsyncGenerator[EnrolStep, None]:
-        """Fill `samples`, touch by touch. Raises `Refused` where it does not come to enough of them."""
-        for _ in range(MOST_TRIES):
-            yield EnrolStep("touch", len(samples) / SAMPLES)
-            heard = await self._next(seat, touches, officer)
-            if isinstance(heard, Hinted):
-                yield EnrolStep("hint", len(samples) / SAMPLES, heard.hint)
-                continue
-            samples.append(heard)
-            if len(samples) == SAMPLES:
-                return
-        raise Refused(Error.REFUSED, "too many unusable touches; try another finger")
-
     async def _refuse_twice(self, samples: list[Sample]) -> None:
         """One person, one entry: a finger that is known already is somebody's."""
         everybody = [person.subject for person in self._desk.store.people.values() if not person.disabled]
         found = await self._desk.verifier.identify(samples[0], everybody)
         if isinstance(found, Candidate):
             raise Refused(Error.REFUSED, "this finger is enrolled already")
-
-    async def _next(self, seat: SeatId, touches: asyncio.Queue[Finger], officer: _Officer | None) -> Sample | Hinted:
-        """Arm the reader once, and wait for a good sample or a hint."""
-        nonce = self._desk.pipeline.ports.random.nonce()
-        self._desk.pipeline.ports.readers.arm(seat, nonce)
-        try:
-            async with asyncio.timeout(TOUCH_WITHIN_S):
-                while True:
-                    heard = await touches.get()
-                    self._still_there(seat, officer)
-                    if isinstance(heard, Hinted) or (isinstance(heard, Sample) and heard.nonce == nonce):
-                        return heard
-        except TimeoutError:
-            raise Refused(Error.EXPIRED, "no touch within a minute") from None
-
-    def _still_there(self, seat: SeatId, officer: _Officer | None) -> None:
-        owner = self._desk.pipeline.seats[seat].owner
-        if officer is not None and (owner is None or owner.id != officer.session):
-            raise Refused(Error.REFUSED, "the officer's session has ended")
 
     @contextmanager
     def _borrowed(self, seat: SeatId) -> Generator[asyncio.Queue[Finger], None, None]:
@@ -166,22 +132,14 @@ class Enrolments:
         finally:
             self._desk.pipeline.take_back(seat)
 
-    async def _keep(
-        self, person: PersonRecord, order: Enrolment, officer: _Officer | None, samples: list[Sample]
-    ) -> None:
+    async def _keep(self, person: PersonRecord, seat: SeatId, officer: _Officer | None, sealed: Sealed) -> None:
         """The ledger first: a template that it does not anchor is never loaded."""
-        desk, modality = self._desk, self._desk.modality(samples[0].reader)
-        probes = [sample.probe for sample in samples]
-        try:
-            sealed = await desk.verifier.enrol(person.subject, modality, order.finger, probes, None)
-        except NoTemplate as none:
-            raise Refused(Error.REFUSED, f"the touches do not fit together ({none.hint.value}); begin again") from none
         kind = Kind.ENROLMENT_FOUNDED if officer is None else Kind.ENROLMENT_CREATED
         for template in sealed.templates:
-            await self._record(kind, order.seat, person.subject, officer, _anchor(template))
-        await desk.store.enrol(person, sealed.keys, sealed.templates)
-        desk.pdp.directory.update(attributes(person))
-        await desk.verifier.add(sealed)
+            await self._record(kind, seat, person.subject, officer, _anchor(template))
+        await self._desk.store.enrol(person, sealed.keys, sealed.templates)
+        self._desk.pdp.directory.update(attributes(person))
+        await self._desk.verifier.add(sealed)
 
     async def _record(
         self, kind: Kind, seat: SeatId, subject: SubjectId, officer: _Officer | None, data: dict[str, Value]
@@ -198,6 +156,62 @@ class _Officer:
 
     subject: SubjectId
     session: SessionId
+
+
+class _Sitting:
+    """One person's touches at one seat, until three of them fit together."""
+
+    def __init__(self, desk: Desk, seat: SeatId, officer: _Officer | None, touches: asyncio.Queue[Finger]) -> None:
+        self._desk, self._seat, self._officer, self._touches = desk, seat, officer, touches
+        self.samples: list[Sample] = []
+        self.sealed = Sealed((), ())
+
+    async def collect(self, subject: SubjectId, finger: str) -> AsyncGenerator[EnrolStep, None]:
+        """Ask for touches, and seal what they make. Raises `Refused` where it does not come to that."""
+        for _ in range(MOST_TRIES):
+            nonce = self._desk.pipeline.ports.random.nonce()
+            self._desk.pipeline.ports.readers.arm(self._seat, nonce)  # before the person is asked: they may be quick
+            yield self._step("touch")
+            heard = await self._next(nonce)
+            if isinstance(heard, Hinted):
+                yield self._step("hint", heard.hint)
+                continue
+            self.samples.append(heard)
+            if len(self.samples) < SAMPLES:
+                continue
+            try:
+                self.sealed = await self._seal(subject, finger)
+            except NoTemplate as none:
+                del self.samples[0]  # the three do not fit together: the oldest goes
+                yield self._step("hint", none.hint)
+            else:
+                return
+        raise Refused(Error.REFUSED, "too many unusable touches; try another finger")
+
+    def _step(self, name: str, hint: Hint | None = None) -> EnrolStep:
+        return EnrolStep(name, len(self.samples) / SAMPLES, hint)
+
+    async def _seal(self, subject: SubjectId, finger: str) -> Sealed:
+        probes = [sample.probe for sample in self.samples]
+        modality = self._desk.modality(self.samples[0].reader)
+        return await self._desk.verifier.enrol(subject, modality, finger, probes, None)
+
+    async def _next(self, nonce: Nonce) -> Sample | Hinted:
+        """Wait for a good sample, or a hint."""
+        try:
+            async with asyncio.timeout(TOUCH_WITHIN_S):
+                while True:
+                    heard = await self._touches.get()
+                    self._still_there()
+                    if isinstance(heard, Hinted) or (isinstance(heard, Sample) and heard.nonce == nonce):
+                        return heard
+        except TimeoutError:
+            raise Refused(Error.EXPIRED, "no touch within a minute") from None
+
+    def _still_there(self) -> None:
+        owner = self._desk.pipeline.seats[self._seat].owner
+        if self._officer is not None and (owner is None or owner.id != self._officer.session):
+            raise Refused(Error.REFUSED, "the officer's session has ended")
 
 
 def _anchor(template: SealedTemplate) -> dict[str, Value]:

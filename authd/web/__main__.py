@@ -2,7 +2,8 @@
 
 Started by the core with `--channel-fd N`, an inherited socket on which everything passes: the core writes its settings
 as one line of JSON (`authd.web.settings`), the web answers one line, `{"ready": true, "address": "127.0.0.1:8780"}` or
-`{"ready": false, "error": "..."}`, and ends when the core closes its end. By hand: `--settings FILE`.
+`{"ready": false, "error": "..."}`, beats with an empty line, and ends when the core closes its end. By hand:
+`--settings FILE`.
 Exit status: 0 ended as asked, 1 the address cannot be had, 2 the settings cannot be used.
 """
 
@@ -22,6 +23,7 @@ from authd.web.bus import BusDoor
 from authd.web.server import Server, make_server
 from authd.web.settings import MAX_SETTINGS_BYTES, BadSettings, Settings, read_settings
 
+BEAT_S = 0.1
 log = logging.getLogger("authd.web")
 
 
@@ -53,6 +55,13 @@ async def _run(settings: Settings, channel: socket.socket | None) -> None:
             await server.serve(sockets=[listener])
 
 
+def _beat(channel: socket.socket) -> None:
+    """Let the core see that this loop still turns."""
+    with contextlib.suppress(OSError):
+        channel.send(b"\n")
+    asyncio.get_running_loop().call_later(BEAT_S, _beat, channel)
+
+
 def _hang_up(channel: socket.socket, server: Server) -> None:
     """End with the core: nothing but the end of the channel is expected after the settings."""
     try:
@@ -68,6 +77,7 @@ def _announcer(channel: socket.socket | None) -> Callable[[str], None]:
     def ready(address: str) -> None:
         if channel is not None:
             _say(channel, {"ready": True, "address": address})
+            _beat(channel)
         else:
             log.warning("the seat screen is at http://%s/", address)
 

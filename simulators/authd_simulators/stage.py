@@ -27,8 +27,10 @@ from authd_simulators.people import SECTIONS, Staff, population
 SEATS = ("counter-1", "counter-2")
 NAMES = {"counter-1": ("窓口1", "Counter 1"), "counter-2": ("窓口2", "Counter 2")}
 PEOPLE = 10
-TOUCH_MS = 300
+TOUCH_MS = 400
+"""Long enough for a reader on a busy machine to take its picture."""
 READY_WITHIN_S = 30.0
+AGAIN_S = 2.0
 END_WITHIN_S = 5.0
 
 
@@ -62,12 +64,13 @@ class Stage:
         ports: Ports,
         *,
         pages: bool = False,
+        web: bool = False,
         seats: Sequence[str] = SEATS,
         people: int = PEOPLE,
         folder: Path | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
-        self.ports, self.pages, self.seats, self.say = ports, pages, tuple(seats), say
+        self.ports, self.pages, self.web, self.seats, self.say = ports, pages, web or pages, tuple(seats), say
         self.people: tuple[Staff, ...] = population(people)
         self.folder = folder or Path(tempfile.mkdtemp(prefix="authd-"))
         self._own = folder is None
@@ -249,10 +252,21 @@ class Stage:
             officer=person.officer,
             found=found,
         )
-        async for step in steps:
-            if step.step in ("touch", "officer_touch"):
-                await self.lifted(seat)
-                await self.touch(seat, officer if step.step == "officer_touch" else person, span_ms=150)
+        asked = None
+        while True:
+            coming = asyncio.ensure_future(anext(steps, None))  # noqa: TID251 - awaited below in every case
+            while not (await asyncio.wait({coming}, timeout=AGAIN_S))[0]:
+                if asked is not None:  # a finger that came down too early or too shortly: people touch again
+                    await self._press(seat, asked)
+            if (step := await coming) is None:
+                return
+            asked = {"touch": person, "officer_touch": officer}.get(step.step)
+            if asked is not None:
+                await self._press(seat, asked)
+
+    async def _press(self, seat: str, person: Staff) -> None:
+        await self.lifted(seat)
+        await self.touch(seat, person)
 
     async def log_in(self, door: client.Client, seat: str, person: Staff) -> client.Person:
         """Touch until the seat is this person's; a reader may ask for the finger again."""
@@ -306,7 +320,7 @@ class Stage:
             f'url = "http://127.0.0.1:{self.ports.resident}/"',
             'scope = ["name", "kana", "section"]',
         ]
-        if self.pages:
+        if self.web:
             ancestors = f'["http://127.0.0.1:{self.ports.strip}"]'
             lines += ["[web]", f'listen = "127.0.0.1:{self.ports.web}"', f"frame_ancestors = {ancestors}"]
         for section in SECTIONS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,6 +31,8 @@ class Touch:
     pose: int
     """Seed of how it lies; a replayed recording has that of the touch before."""
     pictures: int = 0
+    pictured_at: int = 0
+    """When its first picture left the device: nanoseconds of CLOCK_BOOTTIME."""
 
 
 class VeinReaderDevice(Device):
@@ -71,8 +74,15 @@ class VeinReaderDevice(Device):
         return laid | {"WRONG": self._wrong, "REPLAY": self._replay, "LIFT": self._lift}
 
     def status(self) -> dict[str, Value]:
-        """Add which finger lies there."""
-        return {"kind": "vein", **super().status(), "touches": self._serial, "finger": self.touch is not None}
+        """Add whether a finger lies there, and when the last one was first pictured."""
+        pictured = self._last.pictured_at if self._last else 0
+        return {
+            "kind": "vein",
+            **super().status(),
+            "touches": self._serial,
+            "finger": self.touch is not None,
+            "pictured_at": pictured,
+        }
 
     def _laying(self, presentation: Presentation) -> Callable[[Sequence[str]], str]:
         def lay(words: Sequence[str]) -> str:
@@ -117,6 +127,8 @@ class VeinReaderDevice(Device):
     def _picture(self, number: int) -> bytes:
         assert self.touch is not None
         self.touch.pictures += 1
+        if not self.touch.pictured_at:
+            self.touch.pictured_at = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         pixels = self._pixels(self.touch)
         if self.trouble is Trouble.GARBAGE_SIZE:
             pixels += b"\0"
