@@ -12,6 +12,7 @@ from typing import Any, Literal, Self, TypeVar
 
 from authd.client.aio import STEP_UP_WAIT, Client, connect
 from authd.client.channel import SILENCE
+from authd.client.link import Gone
 from authd.client.values import EnrolStep, Event, OpenTicket, Person, Shown, Staff, Stay, StepUp
 
 T = TypeVar("T")
@@ -157,7 +158,15 @@ class SyncClient:
             await self._ended.wait()
 
     def _wait(self, question: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(question, self._loop).result()
+        if not self._thread.is_alive():
+            question.close()
+            raise Gone("this client is closed")
+        future = asyncio.run_coroutine_threadsafe(question, self._loop)
+        try:
+            return future.result()
+        except BaseException:
+            future.cancel()  # an interrupted caller leaves nothing running
+            raise
 
     def _each(self, items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
         try:
@@ -168,9 +177,14 @@ class SyncClient:
                     return
                 yield item
         finally:
+            # Not waited for: the collector may have brought us here in the client's own thread.
             if self._thread.is_alive():
-                self._wait(items.aclose())
+                asyncio.run_coroutine_threadsafe(_close(items), self._loop)
 
 
 async def _next(items: AsyncGenerator[T, None]) -> T:
     return await anext(items)
+
+
+async def _close(items: AsyncGenerator[T, None]) -> None:
+    await items.aclose()

@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from authd.client import DoorError, connect_sync
+from authd.client import DoorError, Gone, connect_sync
 from tests.service.bus.fakes import ITO, ONE, SATO, World
 
 
@@ -49,6 +49,8 @@ async def test_closing_ends_the_thread(served: World) -> None:
     await asyncio.to_thread(client.ping)
     await asyncio.to_thread(client.close)
     client.close()
+    with pytest.raises(Gone):
+        client.ping()
     assert "authd-client" not in {thread.name for thread in threading.enumerate()}
 
 

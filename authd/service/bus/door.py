@@ -71,25 +71,14 @@ class Conversation:
         self._pump = group.create_task(self._send())
 
     def hear(self, frame: bytes) -> None:
-        """Carry out one request. Never waits and never raises."""
+        """Carry out one request. Never waits and never raises: a bug costs this peer its connection, nobody else's."""
         self._desk.tally.requests += 1
-        if self._over:
-            self._desk.tally.busy += 1
-            return
-        if not self._bucket.take(self._desk.clock.now()):
-            self._desk.tally.busy += 1
-            self._say(wire.refusal(None, Error.BUSY, "too many requests a second"))
-            return
         try:
-            call = wire.decode(frame)
-        except wire.Malformed as error:
-            self._count_malformed(frame)
-            self._say(wire.refusal(error.id, error.error, error.detail))
-            return
-        try:
-            self._carry_out(call)
-        except Exception as error:
-            self._refuse(call.id, error)
+            self._hear(frame)
+        except Exception:
+            self._desk.tally.faults += 1
+            log.exception("a request could not be handled")
+            self.close()
 
     def hurried(self) -> bool:
         """Whether the peer has sent more than its rate: a transport that can, reads no more for a while."""
@@ -117,6 +106,22 @@ class Conversation:
         self._cancel_all()
         self._outbox.replace([wire.refusal(number, Error.SLOW, "cut: it was not read") for number in numbers])
         self._group.create_task(self._say_farewell())
+
+    def _hear(self, frame: bytes) -> None:
+        if self._over or not self._bucket.take(self._desk.clock.now()):
+            self._desk.tally.busy += 1
+            self._say(wire.refusal(None, Error.BUSY, "too many requests a second"))
+            return
+        try:
+            call = wire.decode(frame)
+        except wire.Malformed as error:
+            self._count_malformed(frame)
+            self._say(wire.refusal(error.id, error.error, error.detail))
+            return
+        try:
+            self._carry_out(call)
+        except Exception as error:
+            self._refuse(call.id, error)
 
     def _carry_out(self, call: wire.Call) -> None:
         verb = VERBS[type(call)]
@@ -202,6 +207,8 @@ class Conversation:
                 self._say(wire.refusal(number, Error.FAULT))
 
     def _say(self, frame: bytes) -> None:
+        if self._over:
+            return
         try:
             self._outbox.put(frame)
         except Slow:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
 from authd.core.model import SeatId
 from authd.service.bus.house import Peer, Role
 
 ADMIN = Peer(Role.ADMIN, "admin")
+UNKNOWN_UID: Final = 65_534
+"""What the kernel says of an account that has no number here (`nobody`, another user namespace): never anybody."""
 
 
 class Directory:
@@ -36,7 +39,7 @@ class Directory:
 
     def of_uid(self, uid: int) -> Peer | None:
         """Return the administrator with this uid."""
-        return ADMIN if uid in self._admins else None
+        return ADMIN if uid in self._admins and uid != UNKNOWN_UID else None
 
 
 def screen(seat: SeatId) -> Peer:

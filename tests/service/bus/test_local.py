@@ -34,9 +34,10 @@ async def test_the_socket_lets_nobody_else_in(served: World) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-async def test_another_account_is_refused_by_the_kernels_word(served: World) -> None:
+@pytest.mark.parametrize("uid", [1, 1_000, 65_534, 2**31 - 1, 2**31])
+async def test_another_account_is_refused_by_the_kernels_word(served: World, uid: int) -> None:
     _open_to_all(served)
-    said = await asyncio.to_thread(_ask_as, 65534, served.folder / "door.sock")
+    said = await asyncio.to_thread(_ask_as, uid, served.folder / "door.sock")
     assert '"not_permitted"' in said
     assert served.tally.unauthenticated == 1
     assert served.tally.requests == 0
@@ -44,10 +45,10 @@ async def test_another_account_is_refused_by_the_kernels_word(served: World) -> 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
 async def test_only_listed_uids_are_admins(folder: Path) -> None:
-    host = world(folder, frozenset({65534}))
+    host = world(folder, frozenset({2**31}))
     async with host.serving():
         _open_to_all(host)
-        said = await asyncio.to_thread(_ask_as, 65534, folder / "door.sock")
+        said = await asyncio.to_thread(_ask_as, 2**31, folder / "door.sock")
         assert '"audience":"admin"' in said
         async with RawLocal(host) as raw:
             answer = await raw.next()  # told before it has said anything
