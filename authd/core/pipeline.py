@@ -369,18 +369,19 @@ class Pipeline:
         """Wake at the next deadline of any seat, and whenever a change may have brought it nearer."""
         while self._bug is None:
             self._woken.clear()
-            dues = (machine.deadline(seat) for seat in self.seats.values())
-            until = min((due for due in dues if due is not None), default=None)
-            await self.ports.clock.sleep_until(until, self._woken)
-            self._let_time_pass()
+            await self.ports.clock.sleep_until(self._let_time_pass(), self._woken)
         raise self._bug
 
-    def _let_time_pass(self) -> None:
-        now = self.ports.clock.now()
+    def _let_time_pass(self) -> Instant | None:
+        """Tick every seat that is due; returns when the next one will be."""
+        now, nearest = self.ports.clock.now(), None
         for seat, state in list(self.seats.items()):
             due = machine.deadline(state)
             if due is not None and due <= now:
                 self.feed(seat, machine.Tick())
+            elif due is not None and (nearest is None or due < nearest):
+                nearest = due
+        return nearest
 
     def _spawn(self, seat: SeatId, work: Awaitable[None]) -> None:
         self._tasks.create_task(self._guarded(seat, work))

@@ -46,8 +46,10 @@ def chunks(seed: int, steps: int) -> Iterator[tuple[int, int]]:
 
 
 def progress(line: str, *, last: bool = False) -> None:
-    sys.stderr.write(f"\r{line:<78}" + ("\n" if last else ""))
-    sys.stderr.flush()
+    """One line that changes where somebody looks on, and its last state where nobody does."""
+    if last or sys.stderr.isatty():
+        sys.stderr.write(f"\r{line:<78}" + ("\n" if last else ""))
+        sys.stderr.flush()
 
 
 def simulate(pool: ProcessPoolExecutor, seed: int, steps: int, jobs: int, report: Report) -> None:

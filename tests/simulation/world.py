@@ -246,7 +246,8 @@ class World:
             self.loop.advance(target if due is None or due > target else due)
             self._ring()
             self.settle()
-            self.oracle.passed()
+            if self.life.alive:
+                self.oracle.passed()
             if self.loop.ns >= target:
                 return
 
