@@ -18,7 +18,7 @@ from authd.service.ledger.file import GAP_MARGIN
 from authd.service.ledger.head import publish, published
 from authd.service.ledger.migrate import STEPS
 from authd.service.ledger.record import place
-from authd.service.ledger.segment import segments
+from authd.service.ledger.segment import SCHEMAS, segments
 from authd.service.sqlite import Database, SqliteRefused, check_version
 from tests.service.ledgers import BEGIN, SIGNER, HandClock, ended, entry, fill, opened, started
 from tests.service.test_ledger_tampering import editing, flaws, only, verdict
@@ -94,14 +94,23 @@ async def test_a_damaged_ledger_says_what_to_do(
     assert flaw in flaws(folder)
 
 
-async def test_a_place_taken_out_of_the_index_would_hide_a_row_and_is_found(tmp_path: Path) -> None:
+LIES = {
+    "block taken out": "DELETE FROM place WHERE of = {seat}",
+    "block emptied": "UPDATE place SET pairs = x'' WHERE of = {seat}",
+    "pair taken out": "UPDATE place SET pairs = substr(pairs, 1, length(pairs) - 16) WHERE of = {seat}",
+    "block torn": "UPDATE place SET pairs = substr(pairs, 1, length(pairs) - 1) WHERE of = {seat}",
+    "block of another": "UPDATE place SET of = of + 1 WHERE of = {seat}",
+    "block at another time": "UPDATE place SET until = until + 86400000 WHERE of = {seat}",
+    "rows kept out of it": "UPDATE meta SET value = 20 WHERE name = 'placed'",
+}
+
+
+@pytest.mark.parametrize("lie", LIES.values(), ids=LIES)
+async def test_an_index_that_would_hide_a_row_is_found(tmp_path: Path, lie: str) -> None:
     await fill(tmp_path, 40)
     with editing(only(tmp_path)) as db:
-        db.execute("DELETE FROM place WHERE of = ? AND seq = 3", (place("seat:counter-1"),))
-    assert flaws(tmp_path) == {Flaw.INDEX}
-    with editing(only(tmp_path)) as db:
-        db.execute("INSERT INTO place VALUES(?, ?, 3)", (place("seat:counter-1"), BEGIN))
-    assert verdict(tmp_path).ok
+        db.execute(lie.format(seat=place("seat:counter-0")))
+    assert flaws(tmp_path) & {Flaw.INDEX, Flaw.FILE}
 
 
 async def three_months(folder: Path) -> HandClock:
@@ -213,18 +222,20 @@ async def make_format_1(folder: Path) -> None:
         await ledger.append(entry(Kind.POLICY_LOADED, None, None, None))
         await ledger.append(started(1))
     with editing(only(folder)) as db:
-        for kind in (Kind.ENROLMENT_CREATED, Kind.POLICY_LOADED):
-            db.execute("DELETE FROM place WHERE of = ?", (place(f"kind:{kind}"),))
+        db.execute("DROP TABLE place")
+        db.execute(SCHEMAS[1][2])
+        for of, seq in (("subject:sub_a", 1), ("seat:counter-1", 3), ("subject:sub_a", 3)):
+            db.execute("INSERT INTO place VALUES(?, ?, ?)", (place(of), BEGIN, seq))
         db.pragma("user_version", 1)
 
 
 async def test_an_older_ledger_is_migrated_and_its_rows_stay_as_they_were_signed(tmp_path: Path) -> None:
     await make_format_1(tmp_path)
     before = rows(tmp_path)
-    assert Reader(tmp_path).anchors() == {}
     async with opened(tmp_path) as ledger:
         assert list(await ledger.anchors()) == ["tpl_1"]
         assert await ledger.unfinished() == [started(1)]
+        assert [row.seq for row in await ledger.entries("subject:sub_a")] == [1, 3]
     assert rows(tmp_path) == before
     assert verdict(tmp_path).ok
     with editing(only(tmp_path)) as db:

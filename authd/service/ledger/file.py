@@ -15,7 +15,8 @@ from authd.core.tlog import Signer
 from authd.service.ledger.head import Head, publish, sign_head
 from authd.service.ledger.inbox import CAPACITY
 from authd.service.ledger.migrate import migrate
-from authd.service.ledger.record import Recorded, encode, places
+from authd.service.ledger.narrow import Narrow, placed
+from authd.service.ledger.record import Recorded, encode
 from authd.service.ledger.segment import (
     Connect,
     check_schema,
@@ -32,8 +33,9 @@ from authd.service.sqlite import Database
 
 MILESTONE = 1_024
 """Rows between signed checkpoints that are kept for ever; those in between make room for the next."""
-PLACE_BATCH = 8_192
-"""Rows whose places may wait, so that the narrow index is written in sorted runs."""
+PLACE_FEW, PLACE_MANY = 512, 16_384
+"""Places in the narrow index that are written with every checkpoint; that are written at the latest. In between there
+is too much to do: then larger blocks are cheaper."""
 GAP_MARGIN = 10 * (MILESTONE + CAPACITY)
 """Numbers passed over after a loss, above any that a lost unsigned row can have had."""
 _CHUNKS = (128, 64, 32, 16, 8, 4, 2, 1)
@@ -57,7 +59,7 @@ class LedgerFile:
         """The newest signed checkpoint."""
         self._unpublished = False
         self._first = 0
-        self._unplaced: list[tuple[int, int, int]] = []
+        self._narrow = Narrow()
         self._db: Database | None = None
         self._path = folder
         self._lock = -1
@@ -116,17 +118,17 @@ class LedgerFile:
             head.take(row.seq, row.bytes, row.entry)
         sign = sign or head.tree.size - self.signed >= MILESTONE
         note = sign_head(head, self._signer) if sign else ""
-        unplaced = [(of, row.wall_ms, row.seq) for row in rows for of in places(row.entry)]
-        place = sign and (not rows or len(self._unplaced) >= PLACE_BATCH)
-        with nullcontext() if not sign and len(rows) in _INSERT else self.db.transaction():
-            self._insert(rows)
+        place = self._place_now(rows, sign)
+        with self.db.transaction() if sign or place or len(rows) not in _INSERT else nullcontext():
             if place:
-                self._place(head.seq, [*self._unplaced, *unplaced])
+                self._narrow.write(self.db, self.head.seq)
+            self._insert(rows)
             if sign:
                 self._sign(head, note)
         self.head = head
-        self._unplaced = [] if place else self._unplaced
-        self._unplaced.extend(() if place else unplaced)
+        if place:
+            self._narrow.clear()
+        self._narrow.add(rows)
         if sign:
             self.signed, self.note, self._unpublished = head.tree.size, note, True
 
@@ -143,11 +145,11 @@ class LedgerFile:
     @property
     def settled(self) -> bool:
         """Whether every row is signed and in the narrow index, and the checkpoint file is up to date."""
-        return not (self.unsigned or self._unplaced or self._unpublished)
+        return not (self.unsigned or len(self._narrow) or self._unpublished)
 
     def settle(self) -> None:
         """Sign, index and publish what is not yet."""
-        if self.unsigned or self._unplaced:
+        if self.unsigned or len(self._narrow):
             self.commit([], sign=True)
         self.publish()
 
@@ -203,9 +205,8 @@ class LedgerFile:
         self.note = str(db.value("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1"))
         migrate(db, check_schema(db, path))
         self._first = int(db.value("SELECT min(size) FROM checkpoint"))
-        placed = int(db.value("SELECT value FROM meta WHERE name = 'placed'"))
-        rows = rows_after(db, placed, self.folder)
-        self._unplaced = [(of, row.wall_ms, row.seq) for row in rows for of in places(row.entry)]
+        self._narrow = Narrow()
+        self._narrow.add(rows_after(db, placed(db), self.folder))
 
     def _detach(self) -> None:
         db, self._db = self._db, None
@@ -235,10 +236,10 @@ class LedgerFile:
                 self.db.execute(_INSERT[size], [value for row in chunk for value in (row.seq, row.bytes)])
                 start += size
 
-    def _place(self, seq: int, unplaced: list[tuple[int, int, int]]) -> None:
-        unplaced.sort()
-        self.db.executemany("INSERT OR IGNORE INTO place VALUES(?, ?, ?)", unplaced)
-        self.db.execute("UPDATE meta SET value = ? WHERE name = 'placed'", (seq,))
+    def _place_now(self, rows: Sequence[Recorded], sign: bool) -> bool:
+        """Index now what is durable: when there is nothing else to do, when it costs little, or when it is much."""
+        waiting = len(self._narrow)
+        return waiting > 0 and (not rows or waiting >= PLACE_MANY or (sign and waiting <= PLACE_FEW))
 
     def _sign(self, head: Head, note: str) -> None:
         size = head.tree.size

@@ -17,8 +17,6 @@ from authd.core.model import Entry, Kind
 from authd.core.tlog import Check, Checkpoint, Signer, Tree, leaf_hash, open_note, read_checkpoint, sign_note
 
 CHECKPOINT_FILE = "checkpoint"
-_OPENS = frozenset({Kind.GRANT, Kind.SESSION_STARTED})
-_CLOSES = frozenset({Kind.VOID, Kind.SESSION_ENDED})
 
 
 class KeySigner:
@@ -73,11 +71,13 @@ class Head:
         """Go on over one row."""
         self.seq = seq
         self.tree.append(leaf_hash(raw))
-        if entry.session is not None:
-            if entry.kind in _OPENS:
-                self.open[entry.session] = seq
-            elif entry.kind in _CLOSES:
-                self.open.pop(entry.session, None)
+        kind = entry.kind
+        if entry.session is None:
+            return
+        if kind is Kind.GRANT or kind is Kind.SESSION_STARTED:
+            self.open[entry.session] = seq
+        elif kind is Kind.SESSION_ENDED or kind is Kind.VOID:
+            self.open.pop(entry.session, None)
 
 
 def sign_head(head: Head, signer: Signer) -> str:

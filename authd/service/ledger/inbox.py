@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from authd.core.model import Entry
 
@@ -15,8 +16,7 @@ LOCK_RESERVE = 1_000
 """Further places, for entries that nobody waits for (`write`)."""
 
 
-@dataclass(slots=True, eq=False)
-class Item:
+class Item(msgspec.Struct, eq=False):
     """One entry on its way, or (entry None) the wish for a signed checkpoint."""
 
     entry: Entry | None

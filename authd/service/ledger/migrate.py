@@ -1,15 +1,19 @@
 """Older formats of a segment brought to the present one. The rows' bytes are never touched: they are what is hashed.
 
-Format 1 found rows by seat and subject. Format 2 also finds those of rare kinds (enrolments, policies, gaps).
+Format 1 had one row in the narrow index for each seat and subject of an entry. Format 2 has blocks of them, and finds
+rare kinds (enrolments, policies, gaps) too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from authd.service.ledger.record import decode, places
-from authd.service.ledger.segment import FORMAT
+from authd.service.ledger.narrow import Narrow, placed
+from authd.service.ledger.record import decode
+from authd.service.ledger.segment import FORMAT, SCHEMA
 from authd.service.sqlite import Database
+
+BATCH = 8_192
 
 
 def migrate(db: Database, version: int) -> None:
@@ -20,14 +24,17 @@ def migrate(db: Database, version: int) -> None:
             db.pragma("user_version", step + 1)
 
 
-def _index_rare_kinds(db: Database) -> None:
-    db.execute("DELETE FROM place")
-    placed = db.value("SELECT value FROM meta WHERE name = 'placed'")
-    for seq, raw in db.execute("SELECT seq, bytes FROM entry WHERE seq <= ? ORDER BY seq", (placed,)):
-        recorded = decode(raw)
-        rows = [(of, recorded.wall_ms, seq) for of in places(recorded.entry)]
-        db.executemany("INSERT INTO place VALUES(?, ?, ?)", rows)
+def _index_in_blocks(db: Database) -> None:
+    db.execute("DROP TABLE place")
+    db.execute(SCHEMA[2])
+    narrow, last = Narrow(), placed(db)
+    for (raw,) in db.execute("SELECT bytes FROM entry WHERE seq <= ? ORDER BY seq", (last,)):
+        narrow.add([decode(raw)])
+        if len(narrow) >= BATCH:
+            narrow.write(db, last)
+            narrow.clear()
+    narrow.write(db, last)
 
 
-STEPS: dict[int, Callable[[Database], None]] = {1: _index_rare_kinds}
+STEPS: dict[int, Callable[[Database], None]] = {1: _index_in_blocks}
 """Format -> what brings a segment to the next."""

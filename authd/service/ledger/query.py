@@ -15,6 +15,7 @@ from pathlib import Path
 import apsw
 
 from authd.core.model import Kind, SubjectId
+from authd.service.ledger.narrow import numbers, placed
 from authd.service.ledger.record import BadRow, Recorded, decode, place, places
 from authd.service.ledger.segment import check_schema, segments
 from authd.service.ledger.trouble import LedgerDamaged
@@ -104,13 +105,17 @@ class Reader:
         """One snapshot holds both halves: what the narrow index has, and the newest rows, which it has not yet."""
         db = self.db(path)
         with db.snapshot():
-            placed = int(db.value("SELECT value FROM meta WHERE name = 'placed'"))
-            where = "seq IN (SELECT seq FROM place WHERE of = ? AND wall BETWEEN ? AND ?) ORDER BY seq"
-            found = self._rows(path, where, (of, since_ms, until_ms))
-            tail = self._rows(path, "seq > ? ORDER BY seq", (placed,))
-        return found + [
-            row for row in tail if of in places(row.entry) and since_ms <= row.wall_ms <= until_ms and row.seq > placed
-        ]
+            last = placed(db)
+            found = self._numbered(path, numbers(db, of, since_ms, until_ms))
+            tail = self._rows(path, "seq > ? ORDER BY seq", (last,))
+        return found + [row for row in tail if of in places(row.entry) and since_ms <= row.wall_ms <= until_ms]
+
+    def _numbered(self, path: Path, wanted: list[int]) -> list[Recorded]:
+        found: list[Recorded] = []
+        for start in range(0, len(wanted), BATCH):
+            chunk = wanted[start : start + BATCH]
+            found += self._rows(path, f"seq IN ({','.join('?' * len(chunk))}) ORDER BY seq", tuple(chunk))
+        return found
 
     def anchors(self) -> dict[str, Anchor]:
         """Return the newest anchor of each template, by template id; those of disabled people are left out."""

@@ -6,8 +6,8 @@ they are stored, so nothing is ever canonicalised. The number of the row and the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from hashlib import sha256
 
@@ -19,7 +19,7 @@ ROW_LIMIT = 65_536
 """Largest row, bytes."""
 
 
-class Row(msgspec.Struct, frozen=True, omit_defaults=True):
+class Row(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
     """The JSON object of one row. Its fields may grow, each with a default; none is ever renamed."""
 
     seq: int
@@ -40,8 +40,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
     data: Mapping[str, Value] = {}
 
 
-@dataclass(frozen=True, slots=True)
-class Recorded:
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """An entry with its place in the ledger."""
 
     seq: int
@@ -125,24 +124,32 @@ def _entry(row: Row) -> Entry:
     )
 
 
-_BUSY = ("session.", "attempt.", "grant", "void", "shift.", "view.")
-"""Kinds with very many rows: these are found by seat or subject, never by kind."""
-
-
-@lru_cache(maxsize=65_536)
 def place(of: str) -> int:
     """Return what the narrow index knows a seat, subject or kind by (`seat:counter-1`): 64 bits of its SHA-256."""
     return int.from_bytes(sha256(of.encode()).digest()[:8], signed=True)
 
 
-_RARE = frozenset(kind for kind in Kind if not kind.startswith(_BUSY))
+@lru_cache(maxsize=65_536)
+def _seat(seat: str) -> int:
+    return place(f"seat:{seat}")
 
 
-def places(entry: Entry) -> Iterator[int]:
-    """Yield every place of the narrow index under which the entry is found."""
-    if entry.seat is not None:
-        yield place(f"seat:{entry.seat}")
+@lru_cache(maxsize=65_536)
+def _subject(subject: str) -> int:
+    return place(f"subject:{subject}")
+
+
+_BUSY = ("session.", "attempt.", "grant", "void", "shift.", "view.")
+_RARE = {id(kind): place(f"kind:{kind}") for kind in Kind if not kind.startswith(_BUSY)}
+"""Kinds with very many rows are found by seat or subject, never by kind. By identity: an enum's own hash is slow."""
+
+
+def places(entry: Entry) -> list[int]:
+    """Return every place of the narrow index under which the entry is found."""
+    found = [] if entry.seat is None else [_seat(entry.seat)]
     if entry.subject is not None:
-        yield place(f"subject:{entry.subject}")
-    if entry.kind in _RARE:
-        yield place(f"kind:{entry.kind}")
+        found.append(_subject(entry.subject))
+    rare = _RARE.get(id(entry.kind))
+    if rare is not None:
+        found.append(rare)
+    return found

@@ -26,10 +26,21 @@ APPLICATION_ID = 0x61757468
 SCHEMA = (
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value) WITHOUT ROWID",
     "CREATE TABLE entry(seq INTEGER PRIMARY KEY, bytes BLOB NOT NULL)",
-    "CREATE TABLE place(of INTEGER, wall INTEGER, seq INTEGER, PRIMARY KEY(of, wall, seq)) WITHOUT ROWID",
+    "CREATE TABLE place(of INTEGER, until INTEGER, first INTEGER, pairs BLOB NOT NULL, "
+    "PRIMARY KEY(of, until, first)) WITHOUT ROWID",
     "CREATE TABLE checkpoint(size INTEGER PRIMARY KEY, seq INTEGER NOT NULL, peaks BLOB NOT NULL, "
     "open TEXT NOT NULL, note TEXT NOT NULL)",
 )
+SCHEMAS = {
+    1: (
+        SCHEMA[0],
+        SCHEMA[1],
+        "CREATE TABLE place(of INTEGER, wall INTEGER, seq INTEGER, PRIMARY KEY(of, wall, seq)) WITHOUT ROWID",
+        SCHEMA[3],
+    ),
+    2: SCHEMA,
+}
+"""Format -> its tables."""
 _NAME = re.compile(r"(\d{6})-\d{4}-\d{2}\.sqlite")
 
 Connect = Callable[[Path, bool], Database]
@@ -115,6 +126,6 @@ def check_schema(db: Database, path: Path) -> int:
     if version > FORMAT:
         raise LedgerFormat(f"{path} has format {version}, written by a newer authd; this one knows {FORMAT}")
     found = {str(sql) for (sql,) in db.execute("SELECT sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'")}
-    if found != set(SCHEMA):
+    if found != set(SCHEMAS[version]):
         raise LedgerDamaged(f"{path.name} has other tables, indexes or triggers than a ledger", path.parent)
     return version

@@ -15,6 +15,7 @@ import apsw
 from authd.core.ports import PortError
 from authd.service.ledger.file import MILESTONE
 from authd.service.ledger.head import published
+from authd.service.ledger.narrow import pairs, placed
 from authd.service.ledger.query import Reader
 from authd.service.ledger.record import Recorded, places
 from authd.service.ledger.segment import checkpoints, segment_number
@@ -85,10 +86,10 @@ def _rows(walk: Walk, reader: Reader, path: Path, progress: Progress) -> int:
         walk.verdict.add(Flaw.SIGNATURE, walk.head.seq, walk.head.seq, path.name, "no checkpoint")
         return 0
     passed_over = walk.start(path.name, *first, first=segment_number(path) == 1)
-    placed = int(db.value("SELECT value FROM meta WHERE name = 'placed'"))
+    last = placed(db)
     rows = db.execute("SELECT seq, bytes FROM entry ORDER BY seq")
     for row in walk.rows(path.name, ((int(seq), raw) for seq, raw in rows), notes, passed_over):
-        index += _hashed(row) if row.seq <= placed else 0
+        index += _hashed(row) if row.seq <= last else 0
         if walk.head.tree.size % STEP == 0:
             progress(walk.head.tree.size)
     return index
@@ -96,8 +97,8 @@ def _rows(walk: Walk, reader: Reader, path: Path, progress: Progress) -> int:
 
 def _narrow_index(reader: Reader, path: Path) -> int:
     """Sum up the narrow index, in hashes that nobody can foresee."""
-    return sum(hash((_SALT, *place)) for place in reader.db(path).execute("SELECT of, wall, seq FROM place"))
+    return sum(hash((_SALT, *pair)) for pair in pairs(reader.db(path)))
 
 
 def _hashed(row: Recorded) -> int:
-    return sum(hash((_SALT, of, row.wall_ms, row.seq)) for of in places(row.entry))
+    return sum(hash((_SALT, of, row.seq, row.wall_ms)) for of in places(row.entry))
