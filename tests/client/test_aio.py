@@ -58,6 +58,7 @@ async def test_a_hand_over_is_seen(served: World) -> None:
         assert person.subject == ITO
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("door", ["local", "router"])
 async def test_no_daemon_is_nobody(host: World, door: str) -> None:
     client = connect(host.local) if door == "local" else of(host, host.resident, timeout=0.3)

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
 import zmq
 import zmq.asyncio
 
@@ -33,6 +34,7 @@ async def heard(socket: zmq.asyncio.Socket) -> dict[str, Any]:
     return said
 
 
+@pytest.mark.real
 async def test_events_locks_and_beats_with_the_last_number(served: World) -> None:
     async with listening(served, served.resident, topic(served.resident.public)) as socket:
         assert await heard(socket) == {"beat": 0}
@@ -46,6 +48,7 @@ async def test_events_locks_and_beats_with_the_last_number(served: World) -> Non
         assert await heard(socket) == {"beat": 4}
 
 
+@pytest.mark.real
 async def test_nobody_is_subscribed_to_anothers_topics(served: World) -> None:
     foreign = [b"", served.resident.public.encode(), topic(served.resident.public), topic(served.resident.public, ONE)]
     for on in foreign:
@@ -56,6 +59,7 @@ async def test_nobody_is_subscribed_to_anothers_topics(served: World) -> None:
     assert served.tally.unauthorised == len(foreign)
 
 
+@pytest.mark.real
 async def test_a_revoked_subscriber_hears_nothing_more(served: World) -> None:
     async with listening(served, served.resident, topic(served.resident.public)) as socket:
         await heard(socket)
