@@ -72,10 +72,11 @@ def single(fold: Fold) -> Scores:
 
 def enrol3(fold: Fold, passed: npt.NDArray[np.bool_]) -> tuple[Scores, int]:
     """Three takes enrolled, the others tried, among those that passed; and how many fingers failed to enrol."""
-    takes: list[npt.NDArray[np.intp]] = [np.flatnonzero(each) for each in passed.reshape(-1, TAKES)]
-    enrolled = np.array([number for number, each in enumerate(takes) if len(each) > ENROLLED])
-    references = np.stack([number * TAKES + takes[number][:ENROLLED] for number in enrolled])
-    probes = np.concatenate([number * TAKES + takes[number][ENROLLED:] for number in enrolled])
+    fingers = fold.finger
+    takes = [np.flatnonzero(passed & (fingers == number)) for number in range(len(passed) // TAKES)]
+    enrolled = np.array([number for number, each in enumerate(takes) if len(each) > ENROLLED], np.intp)
+    references = np.stack([each[:ENROLLED] for each in takes if len(each) > ENROLLED])
+    probes = np.concatenate([each[ENROLLED:] for each in takes if len(each) > ENROLLED])
     best = fold.scores[probes[:, np.newaxis, np.newaxis], references].max(axis=2)
     own = fold.finger[probes][:, np.newaxis] == enrolled
     others = fold.comparable()[np.ix_(fold.finger[probes], enrolled)] & ~own
@@ -183,7 +184,8 @@ def decision(report: Report, counted: Fold, fixed: Fold, across: Floats) -> None
 
 def strangers(fold: Fold) -> Floats:
     """Scores between captures of two people."""
-    return fold.scores[np.triu(fold.person[:, np.newaxis] != fold.person)]
+    scores: Floats = fold.scores[np.triu(fold.person[:, np.newaxis] != fold.person)]
+    return scores
 
 
 def identification(report: Report, halves: list[Fold]) -> None:
@@ -237,10 +239,10 @@ def main() -> None:
     report = Report()
     speed(report)
     if folder := os.environ.get("AUTHD_SDUMLA"):
-        halves, across = measure(Path(folder))
-        accuracy(report, halves)
-        decision(report, *halves, across)
-        identification(report, halves)
+        one, other, across = measure(Path(folder))
+        accuracy(report, [one, other])
+        decision(report, one, other, across)
+        identification(report, [one, other])
     report.exit()
 
 

@@ -65,12 +65,12 @@ class Fold:
         return mask
 
 
-def measure(folder: Path) -> tuple[list[Fold], Floats]:
+def measure(folder: Path) -> tuple[Fold, Fold, Floats]:
     """Extract and compare everything: the folds, and the scores of one with the other. Minutes."""
     with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        halves = [_fold(pool, folder, first, last) for first, last in FOLDS]
-        across = _all(pool, halves[0].templates, halves[1].templates, "across")
-    return halves, across
+        one, other = (_fold(pool, folder, first, last) for first, last in FOLDS)
+        across = _all(pool, one.templates, other.templates, "across")
+    return one, other, across
 
 
 def _fold(pool: ProcessPoolExecutor, folder: Path, first: int, last: int) -> Fold:
