@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import signal
 import socket
 import sys
 
+from authd_simulators import ending
 from authd_simulators.stage import Ports, Stage, StageError, free_ports
 
-OK, WRONG = 0, 1
+OK, WRONG, INTERRUPTED = 0, 1, 130
 WEB, RESIDENT, STRIP = 8780, 8790, 8791
 EPILOG = """\
 examples:
@@ -55,22 +55,21 @@ def run(args: argparse.Namespace) -> int:
         if args.once:
             from authd_simulators.day import play
 
-            return asyncio.run(play(args.logins, json_lines=args.json))
-        return asyncio.run(_play())
+            return ending.run(play(args.logins, json_lines=args.json), ended=INTERRUPTED)
+        return ending.run(_play(), ended=OK)
     except StageError as error:
         print(error, file=sys.stderr)
         return WRONG
 
 
 async def _play() -> int:
-    ended = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, ended.set)
     ports = _ports()
-    async with Stage(ports, pages=True, say=_progress) as stage:
-        print(READY.format(strip=ports.strip, authd=sys.argv[0], ledger=stage.ledger), flush=True)
-        await ended.wait()
-    print("authd demo: ended, nothing is left running / 終了しました", file=sys.stderr)
+    try:
+        async with Stage(ports, pages=True, say=_progress) as stage:
+            print(READY.format(strip=ports.strip, authd=sys.argv[0], ledger=stage.ledger), flush=True)
+            await asyncio.Event().wait()  # for ever: a signal ends it
+    finally:
+        print("\nauthd demo: ended, nothing is left running / 終了しました", file=sys.stderr)
     return OK
 
 

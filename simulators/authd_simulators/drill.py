@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import asyncio
 import sys
 
+from authd_simulators import ending
 from authd_simulators.stage import StageError
 
 EPILOG = """\
@@ -34,7 +34,7 @@ def run(args: argparse.Namespace) -> int:
     from authd_simulators import zushi
 
     try:
-        return asyncio.run({"zushi": zushi.play}[args.incident]())
+        return ending.run({"zushi": zushi.play}[args.incident](), ended=130)
     except StageError as error:
         print(error, file=sys.stderr)
         return 1

@@ -13,8 +13,8 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -80,7 +80,6 @@ class Stage:
         self.processes: dict[str, asyncio.subprocess.Process] = {}
         self.ready_s = 0.0
         """From the daemon's start to its first seat that can be touched."""
-        self._stack = AsyncExitStack()
 
     # Setting it up and striking it.
 
@@ -120,7 +119,8 @@ class Stage:
 
     async def _init(self) -> None:
         await self.start("init", ["-m", "authd", "init", "--config", str(self.config), "--keys-only"])
-        code = await self.processes.pop("init").wait()
+        code = await self.processes["init"].wait()
+        del self.processes["init"]
         if code:
             raise StageError(f"authd init: exit code {code}")
 
@@ -143,13 +143,14 @@ class Stage:
             await asyncio.sleep(0.02)
 
     async def start(self, name: str, arguments: Sequence[str]) -> None:
-        """Start one of the stage's processes: our own interpreter, no shell."""
+        """Start one of the stage's processes: our own interpreter, no shell, and no Ctrl-C but through the stage."""
         self.processes[name] = await asyncio.create_subprocess_exec(
             sys.executable,
             *arguments,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.DEVNULL,
             stderr=None if os.environ.get("AUTHD_VERBOSE") else (self.folder / f"{name}.log").open("ab"),
+            start_new_session=True,
         )
 
     async def end(self, name: str) -> None:
@@ -207,7 +208,10 @@ class Stage:
 
     async def send(self, line: str) -> str:
         """Give the devices one command. Raises `StageError` where they cannot carry it out."""
-        answer = await command(self.folder / "bench" / "control.sock", line)
+        try:
+            answer = await command(self.folder / "bench" / "control.sock", line)
+        except (OSError, TimeoutError) as error:
+            raise StageError(f"{line}: the simulated devices do not answer: {error}\n{self.said()}") from error
         if not answer.startswith("ok"):
             raise StageError(f"{line}: {answer}")
         return answer.removeprefix("ok").strip()
@@ -242,6 +246,7 @@ class Stage:
                 await self.log_out(seat)
 
     async def _enrol(self, door: client.Client, seat: str, person: Staff, officer: Staff, *, found: bool) -> None:
+        asked: Staff | None = None
         steps = door.enrol(
             seat,
             staff_number=person.staff_number,
@@ -252,17 +257,25 @@ class Stage:
             officer=person.officer,
             found=found,
         )
-        asked = None
-        while True:
-            coming = asyncio.ensure_future(anext(steps, None))  # noqa: TID251 - awaited below in every case
-            while not (await asyncio.wait({coming}, timeout=AGAIN_S))[0]:
-                if asked is not None:  # a finger that came down too early or too shortly: people touch again
+        async with aclosing(steps):
+            while (step := await self._next(steps, seat, asked)) is not None:
+                asked = {"touch": person, "officer_touch": officer}.get(step.step)
+                if asked is not None:
                     await self._press(seat, asked)
-            if (step := await coming) is None:
-                return
-            asked = {"touch": person, "officer_touch": officer}.get(step.step)
-            if asked is not None:
-                await self._press(seat, asked)
+
+    async def _next(
+        self, steps: AsyncGenerator[client.EnrolStep, None], seat: str, asked: Staff | None
+    ) -> client.EnrolStep | None:
+        """Return the next step. A finger that came down too early or too shortly is laid down again meanwhile."""
+        coming = asyncio.ensure_future(anext(steps, None))  # noqa: TID251 - awaited below in every case
+        try:
+            while not (await asyncio.wait({coming}, timeout=AGAIN_S))[0]:
+                if asked is not None:
+                    await self._press(seat, asked)
+            return await coming
+        finally:
+            if coming.cancel():
+                await asyncio.wait({coming})
 
     async def _press(self, seat: str, person: Staff) -> None:
         await self.lifted(seat)
