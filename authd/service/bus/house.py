@@ -275,7 +275,7 @@ class Recorded(Protocol):
 
     @property
     def seq(self) -> int:
-        """1, 2, 3, ... without a gap."""
+        """Grows from row to row; what it skips, a `ledger.gap` tells."""
         ...
 
     @property

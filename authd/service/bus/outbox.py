@@ -58,11 +58,13 @@ class Outbox:
         self._some.set()
 
     def put_first(self, frame: bytes) -> None:
-        """As `put`, but ahead of everything that waits."""
-        if self._frames:
+        """As `put`, but ahead of everything that waits, and past `MOST` (once over)."""
+        if not self._frames:
+            self.put(frame)
+        elif len(self._frames) < 2 * MOST:
             self._frames.appendleft(frame)
         else:
-            self.put(frame)
+            raise Slow
 
     async def put_patiently(self, frame: bytes) -> None:
         """As `put`, for streams: wait until the peer has read enough."""

@@ -46,6 +46,15 @@ def test_what_waits_is_bounded() -> None:
         outbox.put(b"x")
 
 
+def test_the_urgent_is_bounded_too() -> None:
+    wire = FakeWire(room=0)
+    outbox = Outbox(wire, wire.now)
+    for _ in range(2 * MOST):
+        outbox.put_first(b"lock")
+    with pytest.raises(Slow):
+        outbox.put_first(b"lock")
+
+
 async def test_order_is_kept_and_the_urgent_goes_first() -> None:
     wire = FakeWire(room=0)
     outbox = Outbox(wire, wire.now)
