@@ -17,7 +17,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -104,7 +104,7 @@ def raw_for(folder: Path, seconds: float) -> float:
 
 
 @contextmanager
-def postgres(folder: Path) -> Iterator[str]:
+def postgres(folder: Path) -> Generator[str]:
     """Yield the connection string of a private cluster on a Unix socket, fsync on, stopped afterwards."""
     shutil.chown(folder, "postgres") if os.geteuid() == 0 else None
     data = folder / "data"

@@ -13,6 +13,7 @@ import pytest
 from authd.core.model import Entry, Kind
 from authd.core.ports import LedgerDown
 from authd.service.ledger import KeySigner, Ledger, LedgerDamaged, LedgerFormat, Recorded, open_checkpoint, verify
+from authd.service.ledger.head import published
 from authd.service.ledger.query import Reader
 from authd.service.ledger.record import BadRow, decode, encode
 from authd.service.ledger.segment import segments
@@ -222,3 +223,14 @@ async def test_a_cancelled_append_that_was_not_begun_is_dropped(tmp_path: Path) 
         other = asyncio.ensure_future(ledger.append(started(2)))
         task.cancel()
         assert await other == 1
+
+
+async def test_a_row_is_signed_soon_without_being_asked(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with opened(tmp_path, clock) as ledger:
+        await ledger.append(started(1))
+        clock.step(2)
+        async with asyncio.timeout(5):
+            while "\n1\n" not in (published(tmp_path) or ""):  # noqa: ASYNC110 (a file that a thread writes)
+                await asyncio.sleep(0.01)
+        assert verify(tmp_path, SIGNER.name, SIGNER.public_key).unsigned == 0

@@ -14,7 +14,7 @@ import pytest
 from authd.core.model import Kind
 from authd.core.ports import LedgerDown
 from authd.service.ledger import FORMAT, Flaw, LedgerDamaged, LedgerFormat, Reader, Recorded, verify
-from authd.service.ledger.file import GAP_MARGIN
+from authd.service.ledger.file import GAP_MARGIN, LedgerFile
 from authd.service.ledger.head import publish, published
 from authd.service.ledger.migrate import STEPS
 from authd.service.ledger.record import place
@@ -318,3 +318,27 @@ def test_a_copy_on_a_medium_that_cannot_be_written_is_verified_with_its_wal(tmp_
     finally:
         subprocess.run(["/bin/umount", str(disc)], check=True)
     assert (found.ok, found.size, found.unsigned) == (True, 30, 0)
+
+
+async def test_a_crash_while_a_gap_is_being_recorded_does_not_forget_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, before = tmp_path / "ledger", tmp_path / "before"
+    await fill(folder, 20)
+    shutil.copytree(folder, before)
+    async with opened(folder) as ledger:
+        await ledger.append(started(90))
+    publish(before, published(folder) or "")
+
+    def crash(*args: object) -> None:
+        raise apsw.IOError("the power fails here")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LedgerFile, "encode", crash)
+        with pytest.raises(LedgerDown):
+            async with opened(before):
+                pass
+    async with opened(before) as ledger:
+        (gap,) = await ledger.entries(f"kind:{Kind.LEDGER_GAP}")
+        assert gap.entry.data["lost"] == 1
+    assert verdict(before).ok

@@ -289,7 +289,7 @@ def _open(file: LedgerFile, space: Reserve, clock: Clock, wall: Callable[[], int
             file.open(clock.now(), wall())
         except (apsw.FullError, apsw.IOError, apsw.CantOpenError, OSError):
             space.release()
-            file.close()
+            file.abandon()
             file.open(clock.now(), wall())
     except (apsw.Error, OSError) as error:
         file.abandon()
