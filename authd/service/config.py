@@ -9,8 +9,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from authd.core.model import ReaderId, SeatId
-from authd.service.pdp.errors import BundleError
-from authd.service.pdp.toml import Reader
+from authd.service.toml import BadText, Reader
 
 NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
 """Names become file names and socket names: nothing that a path or a log line could misread."""
@@ -99,7 +98,7 @@ def load(path: Path) -> Config:
         raise ConfigError(f"{path}: cannot be read: {error}") from error
     try:
         return _config(Reader(text, str(path)), path.parent.absolute())
-    except BundleError as error:
+    except BadText as error:
         raise ConfigError(str(error)) from error
 
 

@@ -9,7 +9,7 @@ from datetime import date
 from types import MappingProxyType
 
 from authd.core.model import SECOND, Handover, Limits
-from authd.service.pdp.toml import Reader
+from authd.service.toml import Reader
 
 CLASSES = ("counter", "office")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

@@ -1,4 +1,4 @@
-"""A strict reader of TOML that knows the line of every key, for errors that a person can act on."""
+"""A strict reader of TOML that knows the line of every key, for errors that a person can act on: one line each."""
 
 from __future__ import annotations
 
@@ -7,28 +7,39 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
-from authd.service.pdp.errors import BundleError
-
 Path = tuple[str, ...]
 
 
+class BadText(Exception):
+    """A file that must not be used as it is. `line` counts from 1."""
+
+    def __init__(self, file: str, line: int, expected: str) -> None:
+        super().__init__(file, line, expected)
+        self.file = file
+        self.line = line
+        self.expected = " ".join(expected.split())
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.expected}"
+
+
 class Reader:
-    """One TOML text. Methods raise `BundleError` where it is not as asked; a missing key has its default."""
+    """One TOML text. Methods raise `BadText` where it is not as asked; a missing key has its default."""
 
     def __init__(self, text: str, file: str) -> None:
         self.file = file
         try:
             self._data: Mapping[str, Any] = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise BundleError(file, _line_in(str(error)), f"expected TOML: {error}") from error
+            raise BadText(file, _line_in(str(error)), f"expected TOML: {error}") from error
         self._lines = _lines(text)
 
     def fail(self, path: Path, expected: str) -> NoReturn:
         """Refuse what stands at `path` (its own line, else that of the nearest table around it)."""
         for length in range(len(path), 0, -1):
             if path[:length] in self._lines:
-                raise BundleError(self.file, self._lines[path[:length]], expected)
-        raise BundleError(self.file, 1, expected)
+                raise BadText(self.file, self._lines[path[:length]], expected)
+        raise BadText(self.file, 1, expected)
 
     def _at(self, path: Path, default: object) -> object:
         found: Any = self._data
