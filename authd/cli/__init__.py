@@ -12,7 +12,20 @@ from importlib.metadata import entry_points
 from authd import __version__
 from authd.cli.codes import OK, USAGE
 
-GROUPS = ("run", "init", "enroll", "status", "who", "events", "ledger", "policy")
+VERBS = {
+    "run": "run",
+    "init": "init",
+    "enroll": "enroll",
+    "disable": "enroll",
+    "status": "status",
+    "people": "status",
+    "stop": "status",
+    "who": "who",
+    "events": "events",
+    "ledger": "ledger",
+    "policy": "policy",
+}
+"""Verb -> the module of this package that has it."""
 SIMULATED = {
     "demo": "run a whole city hall counter on this machine / この端末だけで窓口を体験する",
     "drill": "replay an incident and answer for it / 過去の事件を再現し、問いに答える",
@@ -33,7 +46,8 @@ exit codes: 0 done, 1 bad news, 2 wrong input, 3 no daemon there, 4 refused
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns its exit code."""
-    args = parser().parse_args(argv)
+    words = sys.argv[1:] if argv is None else list(argv)
+    args = parser(words[0] if words else "").parse_args(words)
     try:
         return int(args.run(args))
     except KeyboardInterrupt:
@@ -43,8 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return OK
 
 
-def parser() -> argparse.ArgumentParser:
-    """Every verb that is installed here."""
+def parser(verb: str = "") -> argparse.ArgumentParser:
+    """Every verb that is installed here; of a known verb only its own module, so that nothing else is loaded."""
     whole = argparse.ArgumentParser(
         prog="authd",
         description="Knows which person is at the seat. / 席に誰がいるかを知る。",
@@ -53,15 +67,20 @@ def parser() -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"authd-seat {__version__}")
     verbs = whole.add_subparsers(metavar="COMMAND", required=True)
-    for group in GROUPS:
-        import_module(f"authd.cli.{group}").register(verbs)
+    for module in [VERBS[verb]] if verb in VERBS else dict.fromkeys(VERBS.values()):
+        import_module(f"authd.cli.{module}").register(verbs)
+    if verb not in VERBS:
+        _add_simulated(verbs)
+    return whole
+
+
+def _add_simulated(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage] - argparse has no public name for it
     installed = {entry.name: entry for entry in entry_points(group="authd.commands")}
     for name, summary in SIMULATED.items():
         if name in installed:
             installed[name].load()(verbs)
         else:
             verbs.add_parser(name, help=summary).set_defaults(run=_not_installed(name))
-    return whole
 
 
 def _not_installed(name: str) -> Callable[[argparse.Namespace], int]:
