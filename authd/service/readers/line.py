@@ -14,6 +14,8 @@ from authd.service.host.manifest import Manifest
 
 HOLD_SECONDS = 2.0
 AGAIN_SECONDS = 0.5
+ANSWER_SECONDS = 10.0
+"""From the finger seen to a sample or a hint; a driver that takes longer is stuck in its device."""
 _DEVICE_STATES = {
     State.SUSPENDED: Fault.SUSPENDED,
     State.HOT: Fault.HOT,
@@ -62,6 +64,7 @@ class Line:
         self._present: bool | None = None
         self._hold: Cancellable | None = None
         self._again: Cancellable | None = None
+        self._answer: Cancellable | None = None
 
     def arm(self, nonce: Nonce) -> None:
         """Ask for one sample under this nonce, instead of whatever was asked before."""
@@ -95,6 +98,8 @@ class Line:
         if not self._up or self.child is None:
             return
         self._op += 1
+        if self._answer is not None:  # the operation it waits for is over
+            self._answer.cancel()
         self._confirmed, self._capturing = False, self._armed is not None
         if self._armed is not None:
             self.child.send(self._op, Capture(self._armed))
@@ -127,6 +132,7 @@ class Line:
         self._ask()
 
     def _event(self, event: Event) -> None:
+        self._await_answer(event)
         match event:
             case StateChange(state) if state in _DEVICE_STATES:
                 self._recycle(_DEVICE_STATES[state], "said by the device")
@@ -142,6 +148,16 @@ class Line:
                 self._sample(event)
             case Progress() | NoMatch():
                 pass
+
+    def _await_answer(self, event: Event) -> None:
+        """Start to wait at the device's `PROCESSING`; any other word but progress is an answer."""
+        if isinstance(event, Progress):
+            return
+        if self._answer is not None:
+            self._answer.cancel()
+            self._answer = None
+        if event == StateChange(State.PROCESSING):
+            self._answer = self._later(ANSWER_SECONDS, lambda: self._recycle(Fault.TIMEOUT, "no answer"))
 
     def _sense(self, state: State) -> None:
         present = {State.PERSON_PRESENT: True, State.PERSON_ABSENT: False}.get(state)
@@ -188,6 +204,7 @@ class Line:
 
     def _cancel_timers(self) -> None:
         self._cancel_hold()
-        if self._again is not None:
-            self._again.cancel()
-            self._again = None
+        for timer in (self._again, self._answer):
+            if timer is not None:
+                timer.cancel()
+        self._again = self._answer = None

@@ -8,10 +8,10 @@ import pytest
 
 from authd.core.model import Fault, Hint, Nonce, ReaderId
 from authd.core.ports import FingerDown, FingerUp, Heard, Held, Hinted, ReaderDown, ReaderUp, Sample, Sensed
-from authd.driver import Capture, Event, Feedback, NoMatch, Probe, State, StateChange, Watch
+from authd.driver import Capture, Event, Feedback, NoMatch, Probe, Progress, State, StateChange, Watch
 from authd.service.host.frames import Ended, Frame, Opened
 from authd.service.host.manifest import Manifest
-from authd.service.readers.line import AGAIN_SECONDS, HOLD_SECONDS, Line
+from authd.service.readers.line import AGAIN_SECONDS, ANSWER_SECONDS, HOLD_SECONDS, Line
 
 R = ReaderId("vein-1")
 N1, N2 = Nonce("01" * 16), Nonce("02" * 16)
@@ -238,3 +238,19 @@ def test_a_nonce_used_at_another_reader_is_dropped_here() -> None:
     script = armed()
     script.line.disarm()
     assert script.asked[-1] == Watch()
+
+
+def test_a_device_that_processes_without_end_is_recycled() -> None:
+    script = armed().says(DOWN, State.PROCESSING, Progress(0.5)).fire(ANSWER_SECONDS)
+    assert script.recycled == [Fault.TIMEOUT]
+
+
+@pytest.mark.parametrize("answer", [Probe(b"p", 1.0, N1), Feedback(Hint.DRY), UP], ids=lambda each: type(each).__name__)
+def test_a_device_that_answers_is_not(answer: Event | State) -> None:
+    assert armed().says(DOWN, State.PROCESSING, answer).fire(ANSWER_SECONDS).recycled == []
+
+
+def test_a_cancelled_operation_is_not_waited_for() -> None:
+    script = armed().says(DOWN, State.PROCESSING)
+    script.line.arm(N2)
+    assert script.fire(ANSWER_SECONDS).recycled == []
