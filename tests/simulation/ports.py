@@ -275,7 +275,7 @@ class Life:
         return Instant(world.loop.ns + world.asleep)
 
     async def sleep_until(self, instant: Instant | None, woken: asyncio.Event) -> None:
-        if instant is not None and instant <= self.now():
+        if woken.is_set() or (instant is not None and instant <= self.now()):
             self.at_once += 1
             if self.at_once > 1_000:
                 raise self.world.oracle.broken("I3", "the timer spins on a deadline that does not move")
