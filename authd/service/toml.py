@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NoReturn, cast
 
 Path = tuple[str, ...]
+LONGEST = 400
+"""Characters of an error: what was found instead may be anything, and as long as a file."""
 
 
 class BadText(Exception):
@@ -20,7 +22,13 @@ class BadText(Exception):
         self.expected = " ".join(expected.split())
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}: {self.expected}"
+        return one_line(f"{self.file}:{self.line}: {self.expected}")
+
+
+def one_line(text: str) -> str:
+    """Return the text as one line of bounded length that cannot steer a terminal."""
+    short = text if len(text) <= LONGEST else text[: LONGEST - 4] + " ..."
+    return "".join(each if each.isprintable() else f"\\u{ord(each):04x}" for each in short)
 
 
 class Reader:
@@ -30,8 +38,10 @@ class Reader:
         self.file = file
         try:
             self._data: Mapping[str, Any] = tomllib.loads(text)
-        except tomllib.TOMLDecodeError as error:
-            raise BadText(file, _line_in(str(error)), f"expected TOML: {error}") from error
+        except ValueError as error:  # TOMLDecodeError is one; a number of 5,000 digits is another
+            raise BadText(file, _line_in(str(error), text), f"expected TOML: {error}") from error
+        except RecursionError as error:
+            raise BadText(file, 1, "expected TOML that is less deeply nested") from error
         self._lines = _lines(text)
 
     def fail(self, path: Path, expected: str) -> NoReturn:
@@ -104,7 +114,9 @@ class Reader:
         return cast("list[str]", values)
 
 
-def _line_in(message: str) -> int:
+def _line_in(message: str, text: str) -> int:
+    if "at end of document" in message:
+        return text.rstrip("\n").count("\n") + 1
     match = re.search(r"at line (\d+)", message)
     return int(match[1]) if match else 1
 
@@ -113,11 +125,12 @@ def _lines(text: str) -> Mapping[Path, int]:
     """Line of every table header and of every key at the start of a line."""
     table: Path = ()
     lines: dict[Path, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.split("\n"), 1):
         stripped = line.strip()
         if stripped.startswith("["):
             table = _path(stripped) or table
-            lines.setdefault(table, number)
+            for length in range(1, len(table) + 1):
+                lines.setdefault(table[:length], number)
         elif key := _path(stripped.partition("=")[0] + " = {}"):
             lines.setdefault(table + key, number)
     return lines
@@ -127,7 +140,7 @@ def _path(text: str) -> Path:
     """The names in `[a.b]` or `a.b = {}`; none where the text is neither."""
     try:
         found: Any = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):
         return ()
     names: list[str] = []
     while isinstance(found, dict) and len(cast("dict[str, Any]", found)) == 1:
