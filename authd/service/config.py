@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from authd.core.model import ReaderId, SeatId
+from authd.service import words
 from authd.service.toml import BadText, Reader
 
-NAME = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,38}[a-z0-9])?")
-"""Names become file names and socket names: nothing that a path or a log line could misread."""
+LONGEST = 65_536
+"""Bytes of an `authd.toml`."""
+MOST = {"seat": 32, "reader": 64, "application": 16, "section": 200}
+RESERVED = {"application": ("authd", "admin")}
+"""Names that mean authd itself: the system of its own step-ups, and the audience of its administrators."""
 CLASSES = ("counter", "office")
 SCOPES = ("name", "kana", "section", "staff_number")
 _TABLES = ("host", "seat", "reader", "application", "section", "door", "web", "policy")
@@ -93,19 +95,30 @@ class Config:
 def load(path: Path) -> Config:
     """Read and check `authd.toml`. Raises `ConfigError`."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    try:
-        return _config(Reader(text, str(path)), path.parent.absolute())
+        return _config(Reader(_text(path), str(path)), path.parent.absolute())
     except BadText as error:
         raise ConfigError(str(error)) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(LONGEST + 1)
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise BadText(str(path), 1, f"expected a readable file: {why}") from error
+    if len(data) > LONGEST:
+        raise BadText(str(path), 1, f"expected at most {LONGEST} bytes")
+    try:
+        return data.decode()
+    except UnicodeDecodeError as error:
+        raise BadText(str(path), data[: error.start].count(b"\n") + 1, "expected UTF-8") from error
 
 
 def _config(toml: Reader, here: Path) -> Config:
     toml.only((), _TABLES)
     toml.only(("host",), ("name", "state", "run", "simulate", "lenient_sandbox"))
-    run = here / toml.string(("host", "run"), "/run/authd-seat")
+    run = _run(toml, here)
     host, port = _listen(toml)
     readers = {ReaderId(name): _reader(toml, name) for name in _names(toml, "reader")}
     applications = {name: _application(toml, name) for name in _names(toml, "application")}
@@ -113,21 +126,20 @@ def _config(toml: Reader, here: Path) -> Config:
     if not seats:
         toml.fail(("seat",), "at least one [seat.NAME] is expected")
     _check_references(toml, seats, readers, applications)
-    toml.only(("door",), ("router",))
     toml.only(("policy",), ("folder", "settings"))
     return Config(
-        host=_word(toml, ("host", "name"), "host"),
-        state=here / toml.string(("host", "state"), "/var/lib/authd-seat"),
+        host=_is(toml, ("host", "name"), "host", words.is_name, "1 to 40 of a-z, 0-9, - and _"),
+        state=here / _is(toml, ("host", "state"), "/var/lib/authd-seat", words.is_path, "a path"),
         run=run,
         simulate=toml.flag(("host", "simulate"), default=False),
         seats=seats,
         readers=readers,
         applications=applications,
-        router=toml.string(("door", "router"), f"ipc://{run}/router.sock"),
+        router=_router(toml, run),
         web_host=host,
         web_port=port,
         frame_ancestors=tuple(
-            toml.strings(("web", "frame_ancestors"), [], _is_origin, "origins such as http://host:1")
+            toml.strings(("web", "frame_ancestors"), [], words.is_origin, "origins such as http://host:1")
         ),
         policy=_path(toml, here, ("policy", "folder")),
         settings=_path(toml, here, ("policy", "settings")),
@@ -139,10 +151,34 @@ def _config(toml: Reader, here: Path) -> Config:
 def _names(toml: Reader, table: str) -> list[str]:
     names = list(toml.names((table,)))
     for name in names:
-        if not NAME.fullmatch(name):
+        if not words.is_name(name):
             toml.fail((table, name), f"{table} name must be 1 to 40 of a-z, 0-9, - and _, got {name!r}")
+        if name in RESERVED.get(table, ()):
+            toml.fail((table, name), f"{table} name {name!r} is authd's own; another one is expected")
         toml.names((table, name))
+    if len(names) > MOST[table]:
+        toml.fail((table, names[MOST[table]]), f"at most {MOST[table]} [{table}.NAME], got {len(names)}")
     return names
+
+
+def _is(toml: Reader, path: tuple[str, ...], default: str, good: Callable[[str], bool], what: str) -> str:
+    value = toml.string(path, default)
+    if not good(value):
+        toml.fail(path, f"{path[-1]} must be {what}, got {value!r}")
+    return value
+
+
+def _label(toml: Reader, path: tuple[str, ...], default: str) -> str:
+    return _is(toml, path, default, words.is_label, f"at most {words.LONGEST_LABEL} characters on one line")
+
+
+def _references(toml: Reader, path: tuple[str, ...], table: str) -> tuple[str, ...]:
+    """Names of another table, each once; whether they exist is asked when all tables are read."""
+    found = toml.strings(path, [], words.is_label, f"names of {table}s")
+    twice = next((name for name in found if found.count(name) > 1), None)
+    if twice is not None:
+        toml.fail(path, f"{path[-1]} names {twice!r} twice")
+    return tuple(found)
 
 
 def _seat(toml: Reader, name: str) -> SeatConfig:
@@ -150,49 +186,62 @@ def _seat(toml: Reader, name: str) -> SeatConfig:
     toml.only(at, ("name_ja", "name_en", "class", "section", "roster", "readers", "applications"))
     return SeatConfig(
         id=SeatId(name),
-        name_ja=toml.string((*at, "name_ja"), name),
-        name_en=toml.string((*at, "name_en"), name),
+        name_ja=_label(toml, (*at, "name_ja"), name),
+        name_en=_label(toml, (*at, "name_en"), name),
         seat_class=toml.choice((*at, "class"), "counter", CLASSES),
-        section=toml.string((*at, "section"), ""),
-        roster=tuple(toml.strings((*at, "roster"), [], bool, "names of sections")),
-        readers=tuple(ReaderId(name) for name in toml.strings((*at, "readers"), [], bool, "names of readers")),
-        applications=tuple(toml.strings((*at, "applications"), [], bool, "names of applications")),
+        section=_label(toml, (*at, "section"), ""),
+        roster=_references(toml, (*at, "roster"), "section"),
+        readers=tuple(ReaderId(reader) for reader in _references(toml, (*at, "readers"), "reader")),
+        applications=_references(toml, (*at, "applications"), "application"),
     )
 
 
 def _reader(toml: Reader, name: str) -> ReaderConfig:
     at = ("reader", name)
-    settings = {key: toml.string((*at, key), "") for key in toml.names(at) if key != "driver"}
+    keys = [key for key in toml.names(at) if key != "driver"]
+    settings = {key: _is(toml, (*at, key), "", words.is_setting, "one line") for key in keys}
     driver = toml.string((*at, "driver"), "")
-    if not driver:
-        toml.fail(at, f'reader {name} needs driver = "..."')
+    if not words.is_name(driver):
+        toml.fail((*at, "driver"), f'reader {name} needs driver = "...", the name of a driver, got {driver!r}')
     return ReaderConfig(ReaderId(name), driver, settings)
 
 
 def _application(toml: Reader, name: str) -> ApplicationConfig:
     at = ("application", name)
     toml.only(at, ("name_ja", "name_en", "url", "key", "scope"))
-    url = toml.string((*at, "url"), "")
-    if not _is_origin(_origin(url)):
-        toml.fail((*at, "url"), f"url must be http://... or https://..., got {url!r}")
     return ApplicationConfig(
         name=name,
-        name_ja=toml.string((*at, "name_ja"), name),
-        name_en=toml.string((*at, "name_en"), name),
-        url=url,
-        key=toml.string((*at, "key"), ""),
+        name_ja=_label(toml, (*at, "name_ja"), name),
+        name_en=_label(toml, (*at, "name_en"), name),
+        url=_is(toml, (*at, "url"), "", words.is_url, "http://... or https://... without a fragment"),
+        key=_is(toml, (*at, "key"), "", lambda key: not key or words.is_key(key), "a CURVE public key (z85)"),
         scope=tuple(toml.strings((*at, "scope"), [], SCOPES.__contains__, f"some of {', '.join(SCOPES)}")),
     )
 
 
 def _section(toml: Reader, name: str) -> tuple[str, str]:
-    toml.only(("section", name), ("name_ja", "name_en"))
-    return toml.string(("section", name, "name_ja"), name), toml.string(("section", name, "name_en"), name)
+    at = ("section", name)
+    toml.only(at, ("name_ja", "name_en"))
+    return _label(toml, (*at, "name_ja"), name), _label(toml, (*at, "name_en"), name)
 
 
 def _path(toml: Reader, here: Path, path: tuple[str, ...]) -> Path | None:
-    value = toml.string(path, "")
+    value = _is(toml, path, "", lambda text: not text or words.is_path(text), "a path")
     return here / value if value else None
+
+
+def _run(toml: Reader, here: Path) -> Path:
+    at = ("host", "run")
+    run = here / _is(toml, at, "/run/authd-seat", words.is_path, "a path")
+    if not words.is_socket(f"{run}/router.sock"):
+        toml.fail(at, f"run must be shorter: a socket's path has at most {words.LONGEST_SOCKET} bytes, got {run}")
+    return run
+
+
+def _router(toml: Reader, run: Path) -> str:
+    toml.only(("door",), ("router",))
+    expected = "ipc:///path (at most 107 bytes) or tcp://address:port"
+    return _is(toml, ("door", "router"), f"ipc://{run}/router.sock", words.is_endpoint, expected)
 
 
 def _check_references(
@@ -201,8 +250,12 @@ def _check_references(
     readers: Mapping[ReaderId, ReaderConfig],
     applications: Mapping[str, ApplicationConfig],
 ) -> None:
-    """Every name that a seat uses must exist, and a reader must stand at one seat only."""
+    """Every name that a seat uses must exist, a reader stand at one seat only, and a key mean one application."""
     owners: dict[ReaderId, SeatId] = {}
+    keys: dict[str, str] = {}
+    for each in applications.values():
+        if each.key and keys.setdefault(each.key, each.name) != each.name:
+            toml.fail(("application", each.name, "key"), f"key is that of {keys[each.key]!r}; its own is expected")
     for seat in seats.values():
         for reader in seat.readers:
             if reader not in readers:
@@ -214,30 +267,10 @@ def _check_references(
                 toml.fail(("seat", seat.id, "applications"), f"{application!r} has no [application.{application}]")
 
 
-def _word(toml: Reader, path: tuple[str, ...], default: str) -> str:
-    value = toml.string(path, default)
-    if not NAME.fullmatch(value):
-        toml.fail(path, f"{path[-1]} must be 1 to 40 of a-z, 0-9, - and _, got {value!r}")
-    return value
-
-
 def _listen(toml: Reader) -> tuple[str, int]:
-    """The seat screen is for this machine's own browser: loopback only."""
     toml.only(("web",), ("listen", "frame_ancestors"))
-    listen = toml.string(("web", "listen"), "")
-    if not listen:
-        return "127.0.0.1", 0
-    host, _, port = listen.rpartition(":")
-    if host not in ("127.0.0.1", "[::1]", "localhost") or not port.isdecimal() or not 0 < int(port) < 65536:
-        toml.fail(("web", "listen"), f"listen must be 127.0.0.1:PORT, got {listen!r}")
-    return host, int(port)
-
-
-def _origin(url: str) -> str:
-    parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.netloc}"
-
-
-def _is_origin(text: str) -> bool:
-    parts = urlsplit(text)
-    return parts.scheme in ("http", "https") and bool(parts.netloc) and not parts.path.strip("/")
+    given = toml.string(("web", "listen"), "")
+    found = words.listens(given) if given else ("127.0.0.1", 0)
+    if found is None:
+        toml.fail(("web", "listen"), f"listen must be 127.0.0.1:PORT, got {given!r}")
+    return found
