@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -314,8 +315,9 @@ class Stage:
         for seat in self.seats:
             words += ["--seat", f"{seat},{vein(seat)},{presence(seat)},{NAMES[seat][0]},{NAMES[seat][1]}"]
         await self.start("strip", ["-m", "authd_simulators.strip", *words])
-        for port in (self.ports.resident, self.ports.strip, self.ports.web):
-            await self.wait_for(lambda port=port: _listens(port), f"the page on port {port}")  # type: ignore[misc]  # bound now
+        for name, port in (("resident", self.ports.resident), ("strip", self.ports.strip), ("daemon", self.ports.web)):
+            listens = partial(_listens, port)
+            await self.wait_for(listens, f"the page of {name} on port {port}", self.processes[name])
 
     def _toml(self) -> str:
         policy = Path(__file__).parent / "demo_policy"

@@ -7,6 +7,7 @@ import logging
 import time
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
+from pathlib import Path
 
 import uvicorn
 
@@ -26,8 +27,8 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="authd_simulators.resident", description="A sample resident system.")
     parser.add_argument("--listen", default="127.0.0.1:8790", metavar="HOST:PORT")
     parser.add_argument("--door", required=True, help="authd's router, ipc://... or tcp://...")
-    parser.add_argument("--key", required=True, help="this application's secret CURVE key: z85, or a file")
-    parser.add_argument("--server-key", required=True, help="authd's public CURVE key: z85, or a file")
+    parser.add_argument("--key", type=Path, required=True, help="file with this application's CURVE keys")
+    parser.add_argument("--server-key", type=Path, required=True, help="file with authd's public CURVE key")
     parser.add_argument("--ancestor", action="append", default=[], metavar="ORIGIN", help="may frame it (repeat)")
     parser.add_argument("--seat", action="append", default=[], metavar="ID=NAME", help="a seat's name (repeat)")
     parser.add_argument("--residents", type=int, default=400)
