@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authd.core import seat as machine
-from authd.core.model import SECOND, Instant, Kind, Miss, Nonce, SeatState, SessionId
+from authd.core.model import SECOND, Handover, Instant, Kind, Miss, Nonce, SeatState, SessionId
 from authd.core.seat import (
     Activity,
     Captured,
@@ -578,3 +580,13 @@ def test_a_session_that_ends_by_age_ends_the_shift() -> None:
         << "show locked locked"
         << "arm n3"
     )
+
+
+def test_an_end_says_what_becomes_of_unfinished_work() -> None:
+    seat = in_state(SeatState.ACTIVE).seat
+    assert seat.owner is not None
+    for policy in Handover:
+        owner = replace(seat.owner, limits=replace(seat.owner.limits, handover=policy))
+        _, effects = machine.step(seat._replace(owner=owner), Pressed(), owner.granted_at)
+        (ended,) = [effect.entry for effect in effects if isinstance(effect, machine.Write)]
+        assert ended.data == {"work": policy.value}

@@ -132,7 +132,7 @@ async def _record_late(self: Pipeline, seat: Any, entry: Any, id_: str) -> None:
     await _RECORD(self, seat, entry, id_)
 
 
-_RECORD = Pipeline._record
+_RECORD = Pipeline.record
 _STEP, _SETTLE = face.step, machine._settle
 
 
@@ -231,7 +231,7 @@ MUTATIONS: tuple[Mutation, ...] = (
             _set(state, "stale_at", lambda asked: FOR_EVER),
         ),
     ),
-    Mutation("a grant does not wait for the ledger", _set(Pipeline, "_record", _record_late)),
+    Mutation("a grant does not wait for the ledger", _set(Pipeline, "record", _record_late)),
     Mutation("a lock does not cancel the verification", _without(Pressed, guards.always)),
     Mutation("a crossed answer is believed", _set(pipeline, "_fits", lambda found, sample, scope: True)),
     Mutation("one nonce for many samples", _set(Pipeline, "_stamp", _stamp_again)),
@@ -248,7 +248,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation(
         "a shift does not grow old",
         _together(
-            _set(Pipeline, "_shift_of", lambda self, subject: self.shifts.get(subject)),
+            _set(Pipeline, "shift_of", lambda self, subject: self.shifts.get(subject)),
             _set(machine, "_run_out", lambda seat, owner, reason, now: session.ended_home(seat, reason, now)),
         ),
     ),
@@ -285,7 +285,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("an end without its row", _everywhere("end", _silent(session.end, Kind.SESSION_ENDED))),
     Mutation("a void without its row", _everywhere("void", _silent(session.void, Kind.VOID))),
     Mutation("a grant after its void", _set(face, "waits_for", lambda seat, id_: True)),
-    Mutation("what cannot be told is not recorded", _set(Pipeline, "_write", _tell_first)),
+    Mutation("what cannot be told is not recorded", _set(Pipeline, "write", _tell_first)),
     Mutation("a start closes nothing", _set(ports.Life, "unfinished", _recover_nothing)),
     # I5
     Mutation("a restart forgets the counters", _set(charges.Charges, "load", _load_nothing)),

@@ -34,7 +34,8 @@ def end(seat: Seat, reason: EndReason, now: Instant, message: Message = Message.
     """Emit `session.ended`, cancel what is open. Every path out of a session comes through here."""
     owner = seat.owner
     assert owner is not None
-    ended = Write(entry_of(seat, Kind.SESSION_ENDED, now, owner, reason=reason))
+    work: dict[str, Value] = {"work": owner.limits.handover.value}  # what the application does with what is unfinished
+    ended = Write(entry_of(seat, Kind.SESSION_ENDED, now, owner, reason=reason, data=work))
     answered = (StepUpDone(seat.step_up.id, granted=False),) if seat.step_up else NOTHING
     seat = say(seat._replace(owner=None, step_up=None, verification=None), message, now)
     return seat, (ended, *answered, *arms(seat))
