@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authd.core import seat as machine
-from authd.core.model import SECOND, Handover, Instant, Kind, Miss, Nonce, SeatState, SessionId
+from authd.core.model import SECOND, Handover, Instant, Kind, Limits, Miss, Nonce, SeatState, SessionId
 from authd.core.seat import (
     Activity,
     Captured,
@@ -58,6 +56,7 @@ from tests.core.playbook import (
     together,
     touch,
     verdict,
+    with_limits,
 )
 
 S = SeatState
@@ -582,11 +581,10 @@ def test_a_session_that_ends_by_age_ends_the_shift() -> None:
     )
 
 
-def test_an_end_says_what_becomes_of_unfinished_work() -> None:
-    seat = in_state(SeatState.ACTIVE).seat
-    assert seat.owner is not None
-    for policy in Handover:
-        owner = replace(seat.owner, limits=replace(seat.owner.limits, handover=policy))
-        _, effects = machine.step(seat._replace(owner=owner), Pressed(), owner.granted_at)
-        (ended,) = [effect.entry for effect in effects if isinstance(effect, machine.Write)]
-        assert ended.data == {"work": policy.value}
+@pytest.mark.parametrize("policy", list(Handover))
+def test_an_end_says_what_becomes_of_unfinished_work(policy: Handover) -> None:
+    book = opened(decision=with_limits(Limits(handover=policy)))
+    _, effects = machine.step(book.seat, Pressed(), book.now)
+    (ended,) = [effect.entry for effect in effects if isinstance(effect, machine.Write)]
+    assert ended.kind is Kind.SESSION_ENDED
+    assert ended.data == {"work": policy.value}
