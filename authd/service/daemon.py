@@ -58,7 +58,7 @@ class Daemon:
         self.parts = parts
         self._ended = asyncio.Event()
         desk = EnrolmentDesk(
-            parts.pipeline, parts.roster, parts.pdp, parts.store, parts.verifier, parts.modalities.__getitem__
+            parts.pipeline, parts.anchored, parts.pdp, parts.store, parts.verifier, parts.modalities.__getitem__
         )
         self.house = DaemonHouse(
             parts.config,
@@ -75,7 +75,7 @@ class Daemon:
         )
         peers = _peers(parts)
         server = parts.keys.curve(ROUTER)
-        self._local = Local(self._desk, peers, parts.config.socket)
+        self._local = Local(self._desk, peers, parts.config.socket, children=lambda: set(self._children().values()))
         self._router = Router(self._desk, peers, server.secret.encode(), [parts.config.router])
         key_file = parts.keys.folder / "curve"
         told = settings(parts.config, server, lambda name: key_file / f"{name}.key")
@@ -133,12 +133,11 @@ class Daemon:
     def state(self) -> Mapping[str, object]:
         """What `authd status` shows besides the seats."""
         parts = self.parts
-        children: dict[str, int | None] = {id_: keeper.pid for id_, keeper in parts.readers.keepers.items()}
-        children |= {"verifier": parts.verifier.keeper.pid, "web": self._screen.pid if self._screen else None}
         return {
             "pid": os.getpid(),
-            "children": children,
+            "children": self._children(),
             "replaced": {id_: dict(keeper.gone) for id_, keeper in parts.readers.keepers.items() if keeper.gone},
+            "templates": {"left_out": parts.anchored.left_out, "missing": parts.anchored.missing},
             "verifier_ready": parts.verifier.ready.is_set(),
             "web_ready": self._screen is None or self._screen.ready.is_set(),
             "ledger": {"rows": parts.ledger.head, "trouble": parts.ledger.trouble},
@@ -146,6 +145,12 @@ class Daemon:
             "people": len(parts.store.people),
             "identification": {seat: self._bound(seat) for seat in parts.config.seats},
         }
+
+    def _children(self) -> Mapping[str, int | None]:
+        """Process ids of the children that run now."""
+        readers: dict[str, int | None] = {id_: keeper.pid for id_, keeper in self.parts.readers.keepers.items()}
+        web = self._screen.pid if self._screen else None
+        return {**readers, "verifier": self.parts.verifier.keeper.pid, "web": web}
 
     def _bound(self, seat: SeatId) -> Mapping[str, object]:
         """The bound that FEATURES 7 wants to be shown."""

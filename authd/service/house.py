@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from authd.core import seat as machine
@@ -93,7 +93,7 @@ class DaemonHouse:
         """Everyone ever enrolled, by staff number."""
         return sorted(self.store.people.values(), key=lambda person: person.staff_number)
 
-    def enrol(self, order: Enrolment) -> AsyncIterator[EnrolStep]:
+    def enrol(self, order: Enrolment) -> AsyncGenerator[EnrolStep, None]:
         """Enrol one finger of one person."""
         return self.enrolments.enrol(order)
 

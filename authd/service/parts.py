@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import logging
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -15,21 +14,20 @@ from authd.core.model import ReaderId, SeatId, SubjectId
 from authd.core.pipeline import Pipeline
 from authd.core.ports import Ports
 from authd.service import pdp, registry
+from authd.service.anchored import Anchored
 from authd.service.bus.outlet import Outlet
 from authd.service.clock import BootClock, Dice
-from authd.service.config import Config
+from authd.service.config import Config, ConfigError
 from authd.service.keys import Keys
 from authd.service.ledger import KeySigner, Ledger
 from authd.service.readers import HostReaders, ReaderPlan
 from authd.service.roster import HostRoster, attributes
-from authd.service.seal import SealedTemplate
 from authd.service.store import Store
-from authd.service.verifier import ChildVerifier, Sealed
+from authd.service.verifier import ChildVerifier
 
 SYSTEM: Final = "authd"
 """The policy's name for authd itself, for step-ups such as an enrolment."""
 _CLOCK_NOT_SYNCHRONISED: Final = 5
-log = logging.getLogger("authd.daemon")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +42,7 @@ class Parts:
     pdp: pdp.Pdp
     readers: HostReaders
     verifier: ChildVerifier
+    anchored: Anchored
     roster: HostRoster
     outlet: Outlet
     pipeline: Pipeline
@@ -52,7 +51,7 @@ class Parts:
 
 async def make(config: Config, stack: AsyncExitStack) -> Parts:
     """Open what is on disk, and make everything that stands on it; `stack` closes it again, in order."""
-    config.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _make_folder(config)
     clock, keys = BootClock(), Keys(config.state)
     signer = KeySigner(f"authd/{config.host}", keys.ledger_key())
     plans = _plans(config)
@@ -61,6 +60,8 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(store.close)
     ledger = await Ledger.open(config.state / "ledger", signer, clock, clock.wall_ms)
     stack.push_async_callback(ledger.close)
+    anchored = Anchored(store, ledger)
+    await anchored.agree()
     point.directory.set_people(attributes(person) for person in store.people.values())
     manifests = {plan.id: plan.driver.manifest for plan in plans}
     modalities = {id_: each.modality for id_, each in manifests.items() if each.kind == "touch"}
@@ -69,7 +70,7 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
         store.id,
         {modality: registry.find_comparator(modality) for modality in set(modalities.values())},
         manifests,
-        lambda: _gallery(store, ledger),
+        anchored.read,
         clock,
         lenient=config.lenient,
     )
@@ -87,13 +88,22 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
     }
     pipeline = Pipeline(ports, touchable)
     ledger.on_health = lambda healthy, reason: pipeline.feed_all(machine.LedgerHealth(healthy))
-    return Parts(config, clock, keys, store, ledger, point, readers, verifier, roster, outlet, pipeline, modalities)
+    return Parts(
+        config, clock, keys, store, ledger, point, readers, verifier, anchored, roster, outlet, pipeline, modalities
+    )
 
 
 def check(config: Config) -> None:
     """Say whether the daemon could begin, without beginning: configuration, drivers, policy. Raises as `make`."""
     _plans(config)
     pdp.load(source(config))
+
+
+def _make_folder(config: Config) -> None:
+    try:
+        config.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"{config.run}: cannot be made, host.run must be a folder: {error.strerror}") from error
 
 
 def _plans(config: Config) -> list[ReaderPlan]:
@@ -142,18 +152,3 @@ def _bound(people: Sequence[SubjectId], used: set[str], verifier: ChildVerifier,
         if (fmr := verifier.fmr(modality)) is not None
     ]
     return max(scopes, key=lambda scope: scope.bound, default=None)
-
-
-async def _gallery(store: Store, ledger: Ledger) -> Sealed:
-    """Every template that the ledger anchors as current; a swapped or rolled-back one stays out and is said."""
-    anchors, kept = await ledger.anchors(), list[SealedTemplate]()
-    active = {person.subject for person in store.people.values() if not person.disabled}
-    for template in await store.templates():
-        anchor = anchors.get(template.id)
-        if template.subject not in active:
-            continue
-        if anchor is None or (anchor.version, anchor.digest) != (template.version, template.digest):
-            log.error("template %s is not the one that the ledger anchors: left out", template.id)
-            continue
-        kept.append(template)
-    return Sealed(await store.keys(), kept)

@@ -45,10 +45,6 @@ class HostRoster:
         person = self._people.get(subject)
         return person is None or person.disabled
 
-    def officers(self) -> int:
-        """Return how many officers there have ever been."""
-        return sum(person.officer for person in self._people.values())
-
 
 def attributes(person: PersonRecord) -> PersonAttrs:
     """Return the person as the rules see them: no name, no staff number."""

@@ -88,9 +88,13 @@ class Store:
         self._people[kept.subject] = kept
         return kept
 
+    def refuse(self, subject: SubjectId) -> None:
+        """No session of this person opens any more, as long as this process lives; `disable` makes it durable."""
+        self._people[subject] = replace(self._known(subject), disabled=True)
+
     async def disable(self, subject: SubjectId) -> None:
         """No session of this person opens any more. At once in memory, and durable on return."""
-        self._people[subject] = replace(self._known(subject), disabled=True)
+        self.refuse(subject)
         await self._do(self._file.save_person, self._people[subject])
 
     async def erase(self, subject: SubjectId) -> None:

@@ -6,7 +6,7 @@ may trust its arguments to be well-formed, but not to name things that exist: it
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -253,7 +253,7 @@ class House(Protocol):
         """Return everyone ever enrolled, the disabled too."""
         ...
 
-    def enrol(self, order: Enrolment) -> AsyncIterator[EnrolStep]:
+    def enrol(self, order: Enrolment) -> AsyncGenerator[EnrolStep, None]:
         """Carry an enrolment out, touch by touch; closing the iterator abandons it."""
         ...
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, aclosing
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
@@ -195,9 +195,10 @@ async def enrol(desk: Desk, talk: Talk, call: wire.Enrol) -> None:
         call.officer,
         call.found,
     )
-    async for step in desk.house.enrol(order):
-        talk.peer()
-        await talk.item({"item": asdict(step)})
+    async with aclosing(desk.house.enrol(order)) as steps:  # a caller who goes away gives the seat's reader back
+        async for step in steps:
+            talk.peer()
+            await talk.item({"item": asdict(step)})
 
 
 async def disable(desk: Desk, peer: Peer, call: wire.Disable) -> Fields:

@@ -172,7 +172,7 @@ class FakeHouse:
     async def people(self) -> Sequence[FakePerson]:
         return list(self.people_known.values())
 
-    async def enrol(self, order: Enrolment) -> AsyncIterator[EnrolStep]:
+    async def enrol(self, order: Enrolment) -> AsyncGenerator[EnrolStep, None]:
         self.calls.append(("enrol", order.seat, order.name))
         yield EnrolStep("present", 0.3)
         await self.gate.wait()

@@ -1,0 +1,67 @@
+"""What the store holds, held against what the ledger vouches for: the store can be edited, the ledger cannot."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Set as AbstractSet
+
+from authd.core.model import Kind, SubjectId
+from authd.service.ledger import Anchor, Ledger
+from authd.service.seal import SealedTemplate
+from authd.service.store import Store
+from authd.service.verifier import Sealed
+
+OFFICER, STAFF = "officer", "staff"
+"""What the ledger's row of an enrolment calls the person, under `role`."""
+log = logging.getLogger("authd.anchored")
+
+
+class Anchored:
+    """The gallery of one host. `read` is what the verifier child is given each time it comes up."""
+
+    def __init__(self, store: Store, ledger: Ledger) -> None:
+        self._store, self._ledger = store, ledger
+        self.left_out: tuple[str, ...] = ()
+        """Templates of the store that are not the anchored ones (swapped, rolled back, added), at the last reading."""
+        self.missing: tuple[str, ...] = ()
+        """Anchored templates that are not in the store (deleted, or a crash came before they were stored)."""
+
+    async def read(self) -> Sealed:
+        """Return every key, and every template that the ledger anchors as current; the rest is said."""
+        anchors, stored = await self._ledger.anchors(), await self._store.templates()
+        active = {person.subject for person in self._store.people.values() if not person.disabled}
+        wanted = [template for template in stored if template.subject in active]
+        good = [template for template in wanted if _is_anchored(template, anchors.get(template.id))]
+        self.left_out = tuple(each.reference for each in wanted if each not in good)
+        self.missing = tuple(sorted(anchors.keys() - {template.id for template in stored}))
+        for reference in self.left_out:
+            log.error("template %s is not the one that the ledger anchors: left out", reference)
+        for name in self.missing:
+            log.error("template %s, which the ledger anchors, is not in the store: enrol that finger again", name)
+        return Sealed(await self._store.keys(), good)
+
+    async def agree(self) -> None:
+        """Disable whom the ledger has disabled, should the store say otherwise (a crash, or somebody's edit)."""
+        rows = await self._ledger.entries(f"kind:{Kind.ENROLMENT_DISABLED}")
+        gone = {row.entry.subject for row in rows}
+        for person in list(self._store.people.values()):
+            if person.subject in gone and not person.disabled:
+                log.error("%s is disabled in the ledger and was not in the store: disabled now", person.subject)
+                await self._store.disable(person.subject)
+
+    async def founded(self) -> AbstractSet[SubjectId | None]:
+        """Return whoever was ever founded."""
+        rows = await self._ledger.entries(f"kind:{Kind.ENROLMENT_FOUNDED}")
+        return {row.entry.subject for row in rows}
+
+    async def officer(self, subject: SubjectId) -> bool:
+        """Whether the ledger says that this person was enrolled as an officer; the store's word alone is not enough."""
+        if subject in await self.founded():
+            return True
+        rows = await self._ledger.entries(f"kind:{Kind.ENROLMENT_CREATED}")
+        return any(row.entry.subject == subject and row.entry.data.get("role") == OFFICER for row in rows)
+
+
+def _is_anchored(template: SealedTemplate, anchor: Anchor | None) -> bool:
+    ours = (template.version, template.digest, template.subject)
+    return anchor is not None and (anchor.version, anchor.digest, anchor.subject) == ours
