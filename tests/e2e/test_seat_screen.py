@@ -173,6 +173,18 @@ class TestHandOver:
         screen.sit_down(active(at=Instant(boottime() - 5 * SECOND)))
         assert "花子" not in screen.text
 
+    def test_old_news_is_not_told_again(self, screen: Screen) -> None:
+        news = "前の席をロックしました"
+        screen.sit_down(active(message=Message.MOVED_HERE, at=Instant(boottime() - 10 * SECOND)))
+        assert news not in screen.text
+        screen.show(active(session="ses_b", message=Message.MOVED_HERE))
+        screen.until(lambda: news in screen.text)
+        screen.show(active(session="ses_b", message=Message.MOVED_HERE, reader=False))
+        screen.until(lambda: "読み取り装置が使えません" in screen.text)
+        screen.show(active(session="ses_b", message=Message.MOVED_HERE))
+        screen.until(lambda: "読み取り装置が使えません" not in screen.text)
+        assert news not in screen.text
+
 
 class TestFade:
     def test_the_owner_is_named_and_time_runs_out_visibly(self, screen: Screen) -> None:

@@ -44,10 +44,11 @@ export class Desk {
   // Show the desk of this view's owner; another owner's things are gone before anything is shown.
   show(view) {
     const fresh = this.#view?.turn !== view.turn;
+    const before = fresh ? null : this.#view;
     if (fresh) this.#begin(view);
     this.#view = view;
     this.#veil(view);
-    this.#say(view, fresh);
+    this.#say(view, before);
     desk.hidden = desk.inert = false;
     this.#tick();
     return fresh;
@@ -86,10 +87,15 @@ export class Desk {
     if (view.message !== "start" && view.message !== "moved_here") this.#greetUntil = 0;
   }
 
-  #say(view, fresh) {
-    const said = !view.reader ? "reader_lost" : NO_NOTICE.has(view.message) ? null : view.message;
+  // Once each: a line that was lost and found again, or a reader that came back, brings no old news.
+  #say(view, before) {
+    if (before === null) $$("kana").textContent = view.person?.kana ?? "";
+    const told = before !== null && before.message === view.message && before.hint === view.hint;
+    if (told && before.reader === view.reader) return;
+    const lasting = look(view.message).tone === "trouble";
+    const over = NO_NOTICE.has(view.message) || (!lasting && (told || view.age_ms >= NOTICE_MS));
+    const said = !view.reader ? "reader_lost" : over ? null : view.message;
     this.#notice(said && (view.hint ? `hint.${view.hint}` : `message.${said}`), said ? look(said).tone : "");
-    if (fresh) $$("kana").textContent = view.person?.kana ?? "";
   }
 
   // Lasting trouble stays; everything else is said for a while.
