@@ -26,7 +26,7 @@ READY = """\
   2  open 住民記録 (Residents) on that seat's screen, and a record in it
   3  press 席を離れる (leave): the seat fades and locks after 10 s; or touch at 窓口2: the first seat locks at once
   4  ask who was there, in another terminal:
-     {authd} who --ledger {ledger} --seat counter-1 --from 00:00 --to 23:59
+     {authd} who --config {config} --seat counter-1 --from 00:00 --to 23:59
 
   All of it runs as one user, each part in the sandbox that it has at a counter; the host key is a plain 0600 file.
   Ctrl-C ends it and leaves nothing behind.   終了は Ctrl-C です。
@@ -66,7 +66,7 @@ async def _play() -> int:
     ports = _ports()
     try:
         async with Stage(ports, pages=True, say=_progress) as stage:
-            print(READY.format(strip=ports.strip, authd=sys.argv[0], ledger=stage.ledger), flush=True)
+            print(READY.format(strip=ports.strip, authd=sys.argv[0], config=stage.config), flush=True)
             await asyncio.Event().wait()  # for ever: a signal ends it
     finally:
         print("\nauthd demo: ended, nothing is left running / 終了しました", file=sys.stderr)
