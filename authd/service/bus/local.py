@@ -8,7 +8,7 @@ import os
 import socket
 import stat
 import struct
-from collections.abc import Generator
+from collections.abc import Callable, Collection, Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -41,8 +41,20 @@ class SocketTaken(DoorError):
 class Local:
     """Serves the local socket until it is cancelled. Whoever is not an admin of `peers` is refused at once."""
 
-    def __init__(self, desk: Desk, peers: Peers, path: Path, mode: int = 0o600) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        peers: Peers,
+        path: Path,
+        mode: int = 0o600,
+        children: Callable[[], Collection[int | None]] = frozenset,
+    ) -> None:
+        """`children`: process ids that are never served, though they run under the daemon's own account.
+
+        A confined child may be able to connect (Landlock knows Unix sockets by path from ABI 9 on): no administrator.
+        """
         self._desk = desk
+        self._children = children
         self._peers = peers
         self._path = path
         self._mode = mode
@@ -88,8 +100,8 @@ class Local:
             line.hang_up()
 
     def _meet(self, connection: socket.socket, group: asyncio.TaskGroup) -> None:
-        uid = peer_uid(connection)
-        if self._peers.of_uid(uid) is None:
+        pid, uid = peer(connection)
+        if self._peers.of_uid(uid) is None or pid in self._children():
             self._desk.tally.unauthenticated += 1
             _dismiss(connection, wire.refusal(None, Error.NOT_PERMITTED, "not for this account"))
         elif not self._make_room():
@@ -200,11 +212,11 @@ class _Line:
             self._writer.close()
 
 
-def peer_uid(connection: socket.socket) -> int:
-    """Return the uid of whoever made the connection, as the kernel saw it at that moment."""
+def peer(connection: socket.socket) -> tuple[int, int]:
+    """Return the process and the uid that made the connection, as the kernel saw them at that moment."""
     raw = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
-    numbers: tuple[int, int, int] = _CREDENTIALS.unpack(raw)
-    return numbers[1]
+    pid, uid, _ = _CREDENTIALS.unpack(raw)
+    return pid, uid
 
 
 @contextmanager

@@ -183,3 +183,17 @@ def _ask_as(uid: int, path: Path) -> str:
         [sys.executable, "-I", "-c", _ASK, str(uid), str(path)], capture_output=True, text=True, timeout=20, check=True
     )
     return done.stdout
+
+
+async def test_a_child_of_the_daemon_is_no_admin(folder: Path) -> None:
+    host = world(folder, frozenset({os.geteuid()}))
+    door = Local(host.desk, host.directory, folder / "second.sock", children=lambda: {os.getpid()})
+    async with asyncio.TaskGroup() as group:
+        serving = group.create_task(door.run())
+        await door.ready.wait()
+        reader, writer = await asyncio.open_unix_connection(folder / "second.sock")
+        said = await reader.read()
+        writer.close()
+        serving.cancel()
+    assert b'"not_permitted"' in said
+    assert host.tally.unauthenticated == 1
