@@ -51,11 +51,11 @@ class Tree:
     def append(self, leaf: bytes) -> None:
         """Add a leaf, by its hash."""
         peaks, carry = self.peaks, self.size
+        self.size = carry + 1
         while carry & 1:
             leaf = sha256(b"\x01" + peaks.pop() + leaf).digest()
             carry >>= 1
         peaks.append(leaf)
-        self.size += 1
 
     def root(self) -> bytes:
         """Root of the tree as it stands; of the empty tree SHA-256 of nothing."""

@@ -33,9 +33,9 @@ from authd.service.sqlite import Database
 
 MILESTONE = 1_024
 """Rows between signed checkpoints that are kept for ever; those in between make room for the next."""
-PLACE_FEW, PLACE_MANY = 512, 16_384
-"""Places in the narrow index that are written with every checkpoint; that are written at the latest. In between there
-is too much to do: then larger blocks are cheaper."""
+PLACE_FEW, PLACE_MANY = 256, 8_192
+"""Rows that are brought into the narrow index with every checkpoint; rows that are, at the latest. In between there is
+too much to do: then larger blocks are cheaper."""
 GAP_MARGIN = 10 * (MILESTONE + CAPACITY)
 """Numbers passed over after a loss, above any that a lost unsigned row can have had."""
 _CHUNKS = (128, 64, 32, 16, 8, 4, 2, 1)
@@ -206,7 +206,7 @@ class LedgerFile:
         migrate(db, check_schema(db, path))
         self._first = int(db.value("SELECT min(size) FROM checkpoint"))
         self._narrow = Narrow()
-        self._narrow.add(rows_after(db, placed(db), self.folder))
+        self._narrow.add(list(rows_after(db, placed(db), self.folder)))
 
     def _detach(self) -> None:
         db, self._db = self._db, None

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import struct
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
-from authd.service.ledger.record import Recorded, places
+from authd.service.ledger.record import RARE, Recorded, place
 from authd.service.sqlite import Database
 
 SPAN_MS = 3_600_000
@@ -23,35 +23,45 @@ Block = tuple[int, int, int, bytes]
 
 
 class Narrow:
-    """Pairs that are not in the database yet."""
+    """Pairs of rows that are not in the database yet; its length is how many rows these are."""
 
     def __init__(self) -> None:
-        self._pairs: defaultdict[int, list[int]] = defaultdict(list)
-        """Place -> number, wall ms, number, wall ms, ..."""
+        self._seats: defaultdict[str, list[int]] = defaultdict(list)
+        """Seat -> number, wall ms, number, wall ms, ..."""
+        self._subjects: defaultdict[str, list[int]] = defaultdict(list)
+        self._kinds: defaultdict[str, list[int]] = defaultdict(list)
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    def add(self, rows: Iterable[Recorded]) -> None:
+    def add(self, rows: Sequence[Recorded]) -> None:
         """Take note of durable rows."""
-        pairs, count = self._pairs, 0
+        seats, subjects, rare = self._seats, self._subjects, RARE
         for row in rows:
-            pair = (row.seq, row.wall_ms)
-            for of in places(row.entry):
-                pairs[of] += pair
-                count += 1
-        self._count += count
+            entry, pair = row.entry, (row.seq, row.wall_ms)
+            if entry.seat is not None:
+                seats[entry.seat] += pair
+            if entry.subject is not None:
+                subjects[entry.subject] += pair
+            if id(entry.kind) in rare:
+                self._kinds[entry.kind.value] += pair
+        self._count += len(rows)
 
     def write(self, db: Database, placed: int) -> None:
         """Write all pairs, which are those of the rows up to number `placed`; inside the caller's transaction."""
-        blocks = [block for of, flat in sorted(self._pairs.items()) for block in _blocks(of, flat)]
-        db.executemany("INSERT INTO place VALUES(?, ?, ?, ?)", blocks)
+        named = (("seat", self._seats), ("subject", self._subjects), ("kind", self._kinds))
+        flats = [(place(f"{name}:{value}"), flat) for name, flats in named for value, flat in flats.items()]
+        flats.sort()
+        db.executemany(
+            "INSERT INTO place VALUES(?, ?, ?, ?)", [block for of, flat in flats for block in _blocks(of, flat)]
+        )
         db.execute("UPDATE meta SET value = ? WHERE name = 'placed'", (placed,))
 
     def clear(self) -> None:
         """Forget the pairs: they are durable now."""
-        self._pairs.clear()
+        for flats in (self._seats, self._subjects, self._kinds):
+            flats.clear()
         self._count = 0
 
 

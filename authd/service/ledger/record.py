@@ -129,27 +129,21 @@ def place(of: str) -> int:
     return int.from_bytes(sha256(of.encode()).digest()[:8], signed=True)
 
 
-@lru_cache(maxsize=65_536)
-def _seat(seat: str) -> int:
-    return place(f"seat:{seat}")
-
-
-@lru_cache(maxsize=65_536)
-def _subject(subject: str) -> int:
-    return place(f"subject:{subject}")
-
-
 _BUSY = ("session.", "attempt.", "grant", "void", "shift.", "view.")
-_RARE = {id(kind): place(f"kind:{kind}") for kind in Kind if not kind.startswith(_BUSY)}
+RARE = {id(kind) for kind in Kind if not kind.startswith(_BUSY)}
 """Kinds with very many rows are found by seat or subject, never by kind. By identity: an enum's own hash is slow."""
 
 
 def places(entry: Entry) -> list[int]:
     """Return every place of the narrow index under which the entry is found."""
-    found = [] if entry.seat is None else [_seat(entry.seat)]
+    found = [] if entry.seat is None else [_place("seat", entry.seat)]
     if entry.subject is not None:
-        found.append(_subject(entry.subject))
-    rare = _RARE.get(id(entry.kind))
-    if rare is not None:
-        found.append(rare)
+        found.append(_place("subject", entry.subject))
+    if id(entry.kind) in RARE:
+        found.append(_place("kind", entry.kind))
     return found
+
+
+@lru_cache(maxsize=65_536)
+def _place(name: str, value: str) -> int:
+    return place(f"{name}:{value}")
