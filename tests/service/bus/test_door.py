@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from authd.core.model import EndReason, Instant, SeatState, SessionId
+from authd.core.model import EndReason, Entry, Instant, Kind, SeatState, SessionId
 from authd.core.ports import LedgerDown, Unavailable
 from authd.service.bus import wire
 from authd.service.bus.door import MOST_UNFINISHED, VERBS, Conversation
@@ -72,11 +72,13 @@ class Talking:
         self.peer = peer
         self.frames: list[dict[str, object]] = []
         self.reading = True
+        self.in_vain = asyncio.Event()
         self.more = asyncio.Event()
         self.closed = asyncio.Event()
 
     def offer(self, frame: bytes) -> bool:
         if not self.reading:
+            self.in_vain.set()
             return False
         self.frames.append(json.loads(frame))
         self.more.set()
@@ -321,6 +323,23 @@ def test_a_bucket_fills_again() -> None:
     assert not bucket.take(Instant(0))
     assert bucket.take(Instant(1_000_000))
     assert sum(bucket.take(Instant(10**12)) for _ in range(2 * RATE)) == RATE
+
+
+async def test_a_lock_overtakes_what_waits_to_be_read(host: World) -> None:
+    talking = Talking(ADMIN)
+    async with talking.at(host):
+        await talking.hear(request("follow", 2, after=0), 2)
+        talking.frames.clear()
+        talking.reading = False
+        for _ in range(50):
+            host.house.open(ONE, SATO)
+            host.ledger.append(Entry(Kind.SESSION_FADING, ONE))
+        await talking.in_vain.wait()
+        host.house.end(ONE)
+        talking.reading = True
+        await talking.next(20)
+    assert "lock" in talking.frames[0]
+    assert all("event" in frame for frame in talking.frames[1:20])
 
 
 async def test_a_peer_that_does_not_read_is_cut_with_a_word(host: World) -> None:
