@@ -25,7 +25,7 @@ from authd.service.enrolment import Desk as EnrolmentDesk
 from authd.service.enrolment import Enrolments
 from authd.service.house import DaemonHouse
 from authd.service.keys import ROUTER
-from authd.service.notify import notify
+from authd.service.notify import beat, notify
 from authd.service.parts import Parts, make, source
 from authd.service.pdp import Loaded, Refused, watch
 from authd.service.screen import Screen, settings
@@ -94,6 +94,7 @@ class Daemon:
             parts.pipeline.run(),
             self._local.run(),
             self._router.run(),
+            beat(),
             watch(parts.pdp, source(parts.config), asyncio.sleep, self._policy_changed),
         ]
         if self._screen is not None:

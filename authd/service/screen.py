@@ -11,6 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from authd.service.config import Config
 from authd.service.keys import CurvePair
@@ -21,6 +22,8 @@ END_WITHIN_S = 0.5
 TICK_S = 0.15
 """It beats every 0.1 s."""
 SILENT_TICKS = 6
+REST_S = 0.05
+LONGEST_LINE = 4_096
 GOOD_SERVICE_S = 10.0
 log = logging.getLogger("authd.screen")
 
@@ -100,10 +103,10 @@ class Screen:
         await loop.sock_sendall(channel, self._told)
         try:
             async with asyncio.timeout(READY_WITHIN_S):
-                answer = json.loads(await _line(channel) or b"{}")
-        except (TimeoutError, ValueError):
-            answer = {"ready": False, "error": "it does not answer"}
-        if not answer.get("ready"):
+                answer = _answer(await _line(channel))
+        except TimeoutError:
+            answer = {"error": "it does not answer"}
+        if answer.get("ready") is not True:
             log.error("the seat screen cannot be shown: %s", answer.get("error", "it ended"))
             return
         self.ready.set()
@@ -119,6 +122,7 @@ class Screen:
                     if not await asyncio.get_running_loop().sock_recv(channel, 4_096):
                         return "has ended"
                 silent = 0
+                await asyncio.sleep(REST_S)  # one that floods us gets no more turns than one that beats
             except TimeoutError:
                 if self._stopped():
                     return "was stopped by a signal"
@@ -134,15 +138,25 @@ class Screen:
 
 
 async def _line(channel: socket.socket) -> bytes:
+    """Read up to the first line's end; what there is when the channel ends, or when it is too long."""
     line = b""
-    while not line.endswith(b"\n") and len(line) < 4_096:
+    while b"\n" not in line and len(line) < LONGEST_LINE:
         with suppress(ConnectionError):
-            chunk = await asyncio.get_running_loop().sock_recv(channel, 4_096)
+            chunk = await asyncio.get_running_loop().sock_recv(channel, LONGEST_LINE)
             line += chunk
             if chunk:
                 continue
-        return line
-    return line
+        break
+    return line.partition(b"\n")[0]
+
+
+def _answer(line: bytes) -> Mapping[str, object]:
+    """Read what the web process says; it parses HTTP, so nothing of it is taken on trust."""
+    try:
+        answer: object = json.loads(line or b"{}")
+    except (ValueError, RecursionError):
+        answer = None
+    return cast("Mapping[str, object]", answer) if isinstance(answer, dict) else {"error": "it answers nonsense"}
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
