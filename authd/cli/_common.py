@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import cast
 
 from authd.cli.codes import REFUSED, UNREACHABLE, USAGE, WRONG
 
@@ -55,6 +56,7 @@ def with_service(work: Callable[[argparse.Namespace], int]) -> Callable[[argpars
 
     def run(args: argparse.Namespace) -> int:
         from authd.client import ClientError
+        from authd.client import DoorError as Refusal
         from authd.core.ports import PortError
         from authd.service.bus.house import DoorError
         from authd.service.config import ConfigError
@@ -69,15 +71,29 @@ def with_service(work: Callable[[argparse.Namespace], int]) -> Callable[[argpars
             return fail(error, USAGE)
         except (PortError, DoorError, TimeoutError, ClientError, ExceptionGroup) as error:
             cause = _first(error)
+            if isinstance(cause, Refusal):
+                return fail(cause, REFUSED)
             if isinstance(cause, (PortError, DoorError, ClientError, TimeoutError)):
-                return fail(cause if str(cause) else "the doors did not open in time", WRONG)
+                return fail(_words(cause), WRONG)
             raise
 
     return run
 
 
+def _words(cause: Exception) -> str:
+    """Return what keeps the daemon from beginning, for a person."""
+    from authd.locale import text
+    from authd.service.ledger import Trouble
+
+    said = str(cause)
+    if said in set(Trouble):
+        return text(f"trouble.{said}", language())
+    return said or "the doors did not open in time"
+
+
 def _first(error: BaseException) -> BaseException:
     """Return the first error of a group that is no group itself."""
-    while isinstance(error, BaseExceptionGroup) and error.exceptions:
-        error = error.exceptions[0]
+    while isinstance(error, BaseExceptionGroup):
+        group = cast("BaseExceptionGroup[BaseException]", error)
+        error = group.exceptions[0]
     return error

@@ -18,7 +18,7 @@ An officer must be logged in at the seat; both begin with that officer's touch, 
 """
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage] (argparse has no public name for it)
     """Add `authd enroll` and `authd disable`."""
     raw = argparse.RawDescriptionHelpFormatter
     enroll = subparsers.add_parser(

@@ -36,7 +36,7 @@ class Founder:
     section: str
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage] (argparse has no public name for it)
     """Add `authd init`."""
     parser = subparsers.add_parser(
         "init",
@@ -83,11 +83,14 @@ def _run(args: argparse.Namespace) -> int:
 
 def make_keys(config: Config) -> None:
     """Make every key of this host that is missing. Raises `KeyFault`."""
-    from authd.service.keys import Keys
+    from authd.service.keys import KeyFault, Keys
 
     keys = Keys(config.state)
-    config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
-    keys.create()
+    try:
+        config.state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keys.create()
+    except OSError as error:
+        raise KeyFault(f"{config.state}: cannot be made, host.state must be a folder: {error.strerror}") from error
     for seat in config.seats:
         keys.create_curve(f"seat-{seat}")
     for application in config.applications.values():
@@ -102,7 +105,7 @@ async def _found(config: Config, seat: str, finger: str, officers: list[Founder]
 
     opened = asyncio.Event()
     async with asyncio.TaskGroup() as group:
-        group.create_task(daemon.serve(replace(config, web_port=0), opened.set))
+        serving = group.create_task(daemon.serve(replace(config, web_port=0), opened.set))
         await opened.wait()
         async with client.connect(f"unix:{config.socket}") as door:
             try:
@@ -112,6 +115,7 @@ async def _found(config: Config, seat: str, finger: str, officers: list[Founder]
                         say(_line(officer.name, step))
             finally:
                 await door.stop()
+                await asyncio.wait({serving})  # what it still has to write, it writes
 
 
 def _line(name: str, step: EnrolStep) -> str:

@@ -17,7 +17,7 @@ examples:
 """
 
 
-def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage] (argparse has no public name for it)
     """Add the three verbs."""
     for name, words, verb in (
         ("status", "how the daemon is / 稼働状況", _status),
