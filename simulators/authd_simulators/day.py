@@ -19,7 +19,7 @@ from functools import partial
 from typing import Any, Final
 
 from authd import client
-from authd.core.model import EVENT_KINDS, SeatState
+from authd.core.model import EVENT_KINDS, SeatState, SessionId
 from authd_simulators.people import Staff
 from authd_simulators.report import Report
 from authd_simulators.stage import Stage, StageError, free_ports, presence, vein
@@ -73,7 +73,8 @@ class Watched:
 class Tally:
     """What the day came to."""
 
-    touch_to_active: list[float] = field(default_factory=list[float])
+    arrivals: dict[str, tuple[int, list[int]]] = field(default_factory=dict[str, tuple[int, list[int]]])
+    """By session: when the screen opened, and when the reader's pictures of that touch were taken."""
     lock: list[float] = field(default_factory=list[float])
     seen: list[float] = field(default_factory=list[float])
     wrong_person: int = 0
@@ -144,9 +145,10 @@ class Day:
         return shown.face.state is SeatState.ACTIVE and shown.face.subject != before
 
     async def _arrived(self, seat: str, person: Staff, at: int) -> None:
-        pictured = (await self.stage.device(vein(seat)))["pictured_at"]
-        self.tally.touch_to_active.append((at - pictured) / MILLION)
         shown = self.watched[seat].last
+        pictured = (await self.stage.device(vein(seat)))["pictured_at"].split()
+        session = shown.face.session if shown and shown.face.session else ""
+        self.tally.arrivals[session] = (at, [int(each) for each in pictured])
         if shown is None or shown.face.subject != self.subjects[person.staff_number]:
             self.tally.wrong_person += 1
         for other in self.stage.seats:
@@ -243,6 +245,18 @@ class Day:
         async for event in self.door.follow(0):
             self.followed.append(event)
 
+    def touch_to_active_ms(self) -> list[float]:
+        """From the picture that became the sample (the last one before core's stamp of it) to the open screen."""
+        stamps = {
+            event.session: event.detail["captured_at"] for event in self.followed if event.kind == "session.started"
+        }
+        spans: list[float] = []
+        for session, (at, pictures) in self.tally.arrivals.items():
+            stamp = stamps.get(SessionId(session))
+            if isinstance(stamp, int) and (before := [each for each in pictures if each <= stamp]):
+                spans.append((at - before[-1]) / MILLION)
+        return sorted(spans)
+
     def unattributed_ms(self) -> float:
         """Milliseconds in which a screen showed an owner whom no event of the ledger vouches for."""
         started = {event.session: event.subject for event in self.followed if event.kind == "session.started"}
@@ -300,8 +314,8 @@ async def _entered(screen: client.Client) -> client.Client:
 
 def _figures(report: Report, day: Day) -> None:
     tally = day.tally
-    active, lock = sorted(tally.touch_to_active), sorted(tally.lock)
-    report.figure("logins", len(active), "")
+    active, lock = day.touch_to_active_ms(), sorted(tally.lock)
+    report.figure("logins", len(active), "", str(day.logins), len(active) == day.logins)
     report.figure("touch_to_active_ms.p50", _at(active, 0.5), "ms")
     report.at_most("touch_to_active_ms.p99", _at(active, 0.99), "ms", 60)
     report.figure("lock_ms.p50", _at(lock, 0.5), "ms")

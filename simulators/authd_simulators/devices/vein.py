@@ -6,7 +6,7 @@ import asyncio
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +17,7 @@ from authd_simulators.people import Staff, by_number, stranger_finger
 from authd_simulators.vein_image import HEIGHT, WIDTH, Finger, Presentation, anatomy, capture
 
 TOUCH_MS = 700
+MOST_PICTURE_TIMES = 32
 HOLD_MS = 2_800
 """Longer than the 2 s that mean logout."""
 
@@ -31,8 +32,8 @@ class Touch:
     pose: int
     """Seed of how it lies; a replayed recording has that of the touch before."""
     pictures: int = 0
-    pictured_at: int = 0
-    """When its first picture left the device: nanoseconds of CLOCK_BOOTTIME."""
+    pictured_at: list[int] = field(default_factory=list[int])
+    """When its first pictures were taken: nanoseconds of CLOCK_BOOTTIME."""
 
 
 class VeinReaderDevice(Device):
@@ -74,8 +75,8 @@ class VeinReaderDevice(Device):
         return laid | {"WRONG": self._wrong, "REPLAY": self._replay, "LIFT": self._lift}
 
     def status(self) -> dict[str, Value]:
-        """Add whether a finger lies there, and when the last one was first pictured."""
-        pictured = self._last.pictured_at if self._last else 0
+        """Add whether a finger lies there, and when the last one was pictured."""
+        pictured = " ".join(map(str, self._last.pictured_at)) if self._last else ""
         return {
             "kind": "vein",
             **super().status(),
@@ -127,9 +128,9 @@ class VeinReaderDevice(Device):
     def _picture(self, number: int) -> bytes:
         assert self.touch is not None
         self.touch.pictures += 1
-        if not self.touch.pictured_at:
-            self.touch.pictured_at = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         pixels = self._pixels(self.touch)
+        if len(self.touch.pictured_at) < MOST_PICTURE_TIMES:
+            self.touch.pictured_at.append(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
         if self.trouble is Trouble.GARBAGE_SIZE:
             pixels += b"\0"
         return pack_image(number, WIDTH, HEIGHT, pixels)
