@@ -27,6 +27,18 @@ class BootClock:
         """Milliseconds since 1970, for people."""
         return time.time_ns() // MILLISECOND
 
+    def asleep(self) -> int:
+        """Nanoseconds that this machine has spent in suspend since it was booted."""
+        return time.clock_gettime_ns(time.CLOCK_BOOTTIME) - time.clock_gettime_ns(time.CLOCK_MONOTONIC)
+
+    async def woken(self) -> None:
+        """Return soon after the machine has slept."""
+        before = self.asleep()
+        while True:
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            if self.asleep() - before >= SECOND:
+                return
+
     async def sleep_until(self, instant: Instant | None, woken: asyncio.Event) -> None:
         """Return at `instant`, or at most half a second late after a suspend, or when `woken` is set."""
         while instant is None or self.now() < instant:

@@ -46,6 +46,8 @@ class ReaderConfig:
     id: ReaderId
     driver: str
     settings: Mapping[str, str]
+    line: int = 1
+    """Where its driver is named, for whoever finds that there is none of that name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class ApplicationConfig:
 class Config:
     """A whole `authd.toml`."""
 
+    file: Path
+    """Where it was read from."""
     host: str
     state: Path
     run: Path
@@ -73,6 +77,8 @@ class Config:
     applications: Mapping[str, ApplicationConfig]
     router: str
     """ZeroMQ endpoint of the router."""
+    tap: str
+    """ZeroMQ endpoint of the live tap, which may lose events; followers of the router never do."""
     web_host: str
     web_port: int
     """0: no seat screen."""
@@ -128,6 +134,7 @@ def _config(toml: Reader, here: Path) -> Config:
     _check_references(toml, seats, readers, applications)
     toml.only(("policy",), ("folder", "settings"))
     return Config(
+        file=Path(toml.file),
         host=_is(toml, ("host", "name"), "host", words.is_name, "1 to 40 of a-z, 0-9, - and _"),
         state=here / _is(toml, ("host", "state"), "/var/lib/authd-seat", words.is_path, "a path"),
         run=run,
@@ -135,7 +142,8 @@ def _config(toml: Reader, here: Path) -> Config:
         seats=seats,
         readers=readers,
         applications=applications,
-        router=_router(toml, run),
+        router=_endpoint(toml, run, "router"),
+        tap=_endpoint(toml, run, "tap"),
         web_host=host,
         web_port=port,
         frame_ancestors=tuple(
@@ -203,7 +211,7 @@ def _reader(toml: Reader, name: str) -> ReaderConfig:
     driver = toml.string((*at, "driver"), "")
     if not words.is_name(driver):
         toml.fail((*at, "driver"), f'reader {name} needs driver = "...", the name of a driver, got {driver!r}')
-    return ReaderConfig(ReaderId(name), driver, settings)
+    return ReaderConfig(ReaderId(name), driver, settings, toml.line((*at, "driver")))
 
 
 def _application(toml: Reader, name: str) -> ApplicationConfig:
@@ -238,10 +246,10 @@ def _run(toml: Reader, here: Path) -> Path:
     return run
 
 
-def _router(toml: Reader, run: Path) -> str:
-    toml.only(("door",), ("router",))
+def _endpoint(toml: Reader, run: Path, name: str) -> str:
+    toml.only(("door",), ("router", "tap"))
     expected = "ipc:///path (at most 107 bytes) or tcp://address:port"
-    return _is(toml, ("door", "router"), f"ipc://{run}/router.sock", words.is_endpoint, expected)
+    return _is(toml, ("door", name), f"ipc://{run}/{name}.sock", words.is_endpoint, expected)
 
 
 def _check_references(

@@ -76,7 +76,7 @@ class Daemon:
         peers = _peers(parts)
         server = parts.keys.curve(ROUTER)
         self._local = Local(self._desk, peers, parts.config.socket, children=lambda: set(self._children().values()))
-        self._router = Router(self._desk, peers, server.secret.encode(), [parts.config.router])
+        self._router = Router(self._desk, peers, server.secret.encode(), [parts.config.router], [parts.config.tap])
         key_file = parts.keys.folder / "curve"
         told = settings(parts.config, server, lambda name: key_file / f"{name}.key")
         self._screen = Screen(told) if parts.config.web_port else None
@@ -96,6 +96,7 @@ class Daemon:
             self._router.run(),
             beat(),
             watch(parts.pdp, source(parts.config), asyncio.sleep, self._policy_changed),
+            self._watch_sleep(),
         ]
         if self._screen is not None:
             jobs.append(self._screen.run())
@@ -115,6 +116,13 @@ class Daemon:
         async with asyncio.timeout(OPEN_WITHIN_S):
             await self._local.ready.wait()
             await self._router.ready.wait()
+
+    async def _watch_sleep(self) -> None:
+        """Whoever was there before a sleep may be gone: every seat locks at waking, and readers are tried at once."""
+        while True:
+            await self.parts.clock.woken()
+            self.parts.pipeline.feed_all(machine.Resumed())
+            self.parts.readers.nudge()
 
     def _policy_changed(self, news: Loaded | Refused) -> None:
         """Write what happened to the bundle; under new rules, ask again whether each open session may go on."""

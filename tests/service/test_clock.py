@@ -85,3 +85,12 @@ def test_names_are_unpredictable() -> None:
     assert len({dice.nonce() for _ in range(1_000)}) == len({dice.session() for _ in range(1_000)}) == 1_000
     assert re.fullmatch(r"[0-9a-f]{32}", dice.nonce())
     assert re.fullmatch(r"ses_[0-9a-f]{32}", dice.session())
+
+
+async def test_it_notices_that_the_machine_has_slept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "_LOOK_AGAIN_S", 0.001)
+    sleeps = iter([0, 0, SECOND // 2, 3600 * SECOND])
+    slept = BootClock()
+    monkeypatch.setattr(slept, "asleep", lambda: next(sleeps))
+    await asyncio.wait_for(slept.woken(), 5)
+    assert next(sleeps, None) is None
