@@ -67,10 +67,10 @@ class Caller:
 
 
 async def heard(channel: Channel) -> bytes:
-    """Return the next frame; asks for a sign of life when it is quiet. Raises `Gone` after `SILENCE`."""
-    for _ in range(4):
+    """Return the next frame; asks for a sign of life when it is quieter than beats. Raises `Gone` after `SILENCE`."""
+    for _ in range(3):
         try:
-            async with asyncio.timeout(SILENCE / 4):
+            async with asyncio.timeout(SILENCE / 3):
                 return await channel.receive()
         except TimeoutError:
             await channel.send(_PING)

@@ -33,7 +33,7 @@ class Channel(Protocol):
         ...
 
     async def receive(self) -> bytes:
-        """Return the next JSON object. Raises `Gone`; `DoorError` where the key is not known there."""
+        """Return the next JSON object. Cancelling it loses none. Raises `Gone`; `DoorError` for an unknown key."""
         ...
 
     def close(self) -> None:
@@ -168,6 +168,7 @@ class _CurveChannel:
         self._socket = socket
         self._error: ClientError | None = None
         self._waiting: asyncio.Future[Any] | None = None
+        self._kept: bytes | None = None
         events = zmq.EVENT_DISCONNECTED | zmq.EVENT_HANDSHAKE_FAILED_AUTH
         self._monitor = socket.get_monitor_socket(events)
         self._listen()
@@ -187,9 +188,16 @@ class _CurveChannel:
 
         if self._error is not None:
             raise self._error
-        self._waiting = cast("asyncio.Future[Any]", self._socket.recv())
+        if self._kept is not None:
+            kept, self._kept = self._kept, None
+            return kept
+        self._waiting = waiting = cast("asyncio.Future[Any]", self._socket.recv())
         try:
-            return cast("bytes", await self._waiting)
+            return cast("bytes", await waiting)
+        except asyncio.CancelledError:
+            if waiting.done() and not waiting.cancelled() and waiting.exception() is None:
+                self._kept = waiting.result()  # it came in the very moment in which nobody waited any longer
+            raise
         except zmq.ZMQError as error:
             raise Gone(str(error)) from error
         finally:
