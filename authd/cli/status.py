@@ -14,6 +14,7 @@ examples:
   authd status                 every seat, child, and refused message; the identification bound of each seat
   authd status --json | jq .identification
   authd people
+  authd stop                   every seat locks first
 """
 
 

@@ -17,12 +17,13 @@ from authd.service import pdp, registry
 from authd.service.anchored import Anchored
 from authd.service.bus.outlet import Outlet
 from authd.service.clock import BootClock, Dice
-from authd.service.config import Config, ConfigError
+from authd.service.config import Config, ConfigError, ReaderConfig
 from authd.service.keys import Keys
 from authd.service.ledger import KeySigner, Ledger
 from authd.service.readers import HostReaders, ReaderPlan
 from authd.service.roster import HostRoster, attributes
 from authd.service.store import Store
+from authd.service.toml import one_line
 from authd.service.verifier import ChildVerifier
 
 SYSTEM: Final = "authd"
@@ -55,7 +56,7 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
     clock, keys = BootClock(), Keys(config.state)
     signer = KeySigner(f"authd/{config.host}", keys.ledger_key())
     plans = _plans(config)
-    point = _policy(config, clock)
+    point = _policy(config, clock, plans)
     store = await Store.open(config.state / "store.sqlite")
     stack.push_async_callback(store.close)
     ledger = await Ledger.open(config.state / "ledger", signer, clock, clock.wall_ms)
@@ -110,26 +111,27 @@ def _plans(config: Config) -> list[ReaderPlan]:
     """Find the driver of every reader that stands at a seat, without running its code."""
     used = {reader for seat in config.seats.values() for reader in seat.readers}
     return [
-        ReaderPlan(id_, registry.find_driver(each.driver, simulate=config.simulate), each.settings)
-        for id_, each in config.readers.items()
-        if id_ in used
+        ReaderPlan(id_, _driver(config, each), each.settings) for id_, each in config.readers.items() if id_ in used
     ]
 
 
-def _policy(config: Config, clock: BootClock) -> pdp.Pdp:
+def _driver(config: Config, reader: ReaderConfig) -> registry.Driver:
+    try:
+        return registry.find_driver(reader.driver, simulate=config.simulate)
+    except registry.RegistryError as error:
+        raise ConfigError(one_line(f"{config.file}:{reader.line}: {error}")) from error
+
+
+def _policy(config: Config, clock: BootClock, plans: Sequence[ReaderPlan]) -> pdp.Pdp:
     """Load the bundle, and tell it of the seats and the systems."""
     point = pdp.Pdp(pdp.load(source(config)), lambda: _local_time(clock))
-    sensors = {id_ for id_, each in config.readers.items() if _is_sensor(each.driver, config)}
+    sensors = {plan.id for plan in plans if plan.driver.manifest.kind == "signal"}
     point.directory.set_seats(
         pdp.SeatAttrs(seat.id, seat.seat_class, seat.section, config.host, bool(sensors & set(seat.readers)))
         for seat in config.seats.values()
     )
     point.directory.set_systems(pdp.SystemAttrs(name) for name in (SYSTEM, *config.applications))
     return point
-
-
-def _is_sensor(driver: str, config: Config) -> bool:
-    return registry.find_driver(driver, simulate=config.simulate).manifest.kind == "signal"
 
 
 def source(config: Config) -> pdp.Source:
@@ -145,10 +147,11 @@ def _local_time(clock: BootClock) -> pdp.LocalTime:
 
 
 def _bound(people: Sequence[SubjectId], used: set[str], verifier: ChildVerifier, limit: float) -> pdp.Scope | None:
-    """The worst of the seat's modalities: what one touch there may name wrongly (FEATURES 7)."""
+    """The worst of the seat's modalities: what a touch there may name wrongly (FEATURES 7). None: one has not said."""
+    rates = {modality: verifier.fmr(modality) for modality in used}
     scopes = [
         pdp.check_scope(fmr, verifier.templates(modality, people), limit)
-        for modality in used
-        if (fmr := verifier.fmr(modality)) is not None
+        for modality, fmr in rates.items()
+        if fmr is not None
     ]
-    return max(scopes, key=lambda scope: scope.bound, default=None)
+    return max(scopes, key=lambda scope: scope.bound) if scopes and len(scopes) == len(rates) else None

@@ -45,11 +45,15 @@ class Reader:
         self._lines = _lines(text)
 
     def fail(self, path: Path, expected: str) -> NoReturn:
-        """Refuse what stands at `path` (its own line, else that of the nearest table around it)."""
+        """Refuse what stands at `path`."""
+        raise BadText(self.file, self.line(path), expected)
+
+    def line(self, path: Path) -> int:
+        """Return the line of what stands at `path`, else that of the nearest table around it."""
         for length in range(len(path), 0, -1):
             if path[:length] in self._lines:
-                raise BadText(self.file, self._lines[path[:length]], expected)
-        raise BadText(self.file, 1, expected)
+                return self._lines[path[:length]]
+        return 1
 
     def _at(self, path: Path, default: object) -> object:
         found: Any = self._data
