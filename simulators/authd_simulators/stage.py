@@ -145,14 +145,15 @@ class Stage:
 
     async def start(self, name: str, arguments: Sequence[str]) -> None:
         """Start one of the stage's processes: our own interpreter, no shell, and no Ctrl-C but through the stage."""
-        self.processes[name] = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.DEVNULL,
-            stderr=None if os.environ.get("AUTHD_VERBOSE") else (self.folder / f"{name}.log").open("ab"),
-            start_new_session=True,
-        )
+        with (self.folder / f"{name}.log").open("ab") as log:
+            self.processes[name] = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *arguments,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.DEVNULL,
+                stderr=None if os.environ.get("AUTHD_VERBOSE") else log,
+                start_new_session=True,
+            )
 
     async def end(self, name: str) -> None:
         """End one of them politely, or else firmly."""
