@@ -24,7 +24,7 @@ def test_a_day_of_twenty_logins_goes_without_a_fault() -> None:
     judged = {name: each for name, each in figures.items() if each["unit"] not in TIMINGS or name in NEVER}
     assert [each for each in judged.values() if each["ok"] is False] == [], done.stderr
     assert figures["logins"]["value"] == 20
-    assert {name for name, each in judged.items() if each["ok"]} == {
+    assert {name for name, each in judged.items() if each["ok"]} >= {
         "wrong_person",
         "strangers_in",
         "sessions_lost_with_a_child",
