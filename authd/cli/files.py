@@ -10,11 +10,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import apsw
+
 from authd.core.ports import PortError
 from authd.locale import LANGUAGES, text
 from authd.service.ledger import LedgerDamaged, Reader, Recorded
 from authd.service.staff import PersonRecord
-from authd.service.store_file import read_people
+from authd.service.store_file import StoreDamaged, read_people
 
 OK, BAD_NEWS, USAGE = 0, 1, 2
 DEFAULT_CONFIG = Path("/etc/authd-seat/authd.toml")
@@ -46,8 +48,11 @@ def answering(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
         except LedgerDamaged as error:
             print(text("ledger.damaged", args.lang, detail=error.detail, folder=error.folder), file=sys.stderr)
             return BAD_NEWS
-        except (PortError, OSError) as error:
-            print(error, file=sys.stderr)
+        except (StoreDamaged, apsw.CorruptError, apsw.NotADBError) as error:
+            print(plain(str(error)), file=sys.stderr)
+            return BAD_NEWS
+        except (PortError, OSError, apsw.Error) as error:
+            print(plain(str(error)), file=sys.stderr)
             return USAGE
 
     return answer

@@ -9,10 +9,12 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import apsw
+
 from authd.cli.files import BAD_NEWS, OK, BadInput, add_files, answering, ledger_folder, plain, store_path
 from authd.core.tlog import BadNote, read_key, write_key
 from authd.locale import text
-from authd.service.ledger import KeySigner, Reader, Verdict, open_checkpoint, published, verify
+from authd.service.ledger import KeySigner, LedgerDamaged, Reader, Verdict, open_checkpoint, published, verify
 from authd.service.ledger.verify import Progress
 from authd.service.seal import SealedTemplate
 from authd.service.store_file import check, read_templates
@@ -58,8 +60,11 @@ def run(args: argparse.Namespace) -> int:
         args.ledger = args.store.absolute().parent / "ledger"
     folder = ledger_folder(args)
     name, key = _key(args, folder)
-    verdict = verify(folder, name, key, _anchor(args), _progress(args))
-    spoiled = list(_spoiled(args, folder))
+    try:
+        verdict = verify(folder, name, key, _anchor(args), _progress(args))
+        spoiled = list(_spoiled(args, folder))
+    except (apsw.CorruptError, apsw.NotADBError) as error:  # so damaged that it cannot even be compared
+        raise LedgerDamaged(str(error), folder) from error
     answer = {"ok": verdict.ok and not spoiled, **asdict(verdict), "store": spoiled}
     if args.json:
         print(json.dumps(answer, ensure_ascii=False))

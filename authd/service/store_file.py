@@ -180,6 +180,8 @@ def check(path: Path) -> None:
             raise StoreDamaged("damaged", path)
         if db.value("SELECT 1 FROM sqlite_schema WHERE type IN ('trigger', 'view')"):
             raise StoreDamaged("has triggers or views that authd did not make", path)
+    except (apsw.CorruptError, apsw.NotADBError) as error:
+        raise StoreDamaged(str(error), path) from error
     finally:
         db.close()
 

@@ -19,7 +19,7 @@ from authd.core.model import Kind, SubjectId
 from authd.service.ledger import published
 from authd.service.ledger.segment import segments
 from authd.service.seal import SealedTemplate, WrappedKey
-from authd.service.sqlite import Database
+from authd.service.sqlite import Database, connect
 from authd.service.staff import PersonRecord
 from authd.service.store_file import StoreFile
 from tests.service.ledgers import HandClock, ended, entry, opened, started
@@ -180,3 +180,20 @@ def test_a_missing_key_ledger_or_damage_is_one_line(run: Run, state: Path) -> No
     assert code == 1
     assert err.endswith(f"run: authd ledger verify {state / 'ledger'}\n")
     assert len(err.splitlines()) == 1
+
+
+@pytest.mark.parametrize("page", range(12))
+@pytest.mark.parametrize("what", ["store.sqlite", "ledger"])
+def test_a_damaged_page_is_bad_news_and_no_traceback(run: Run, state: Path, what: str, page: int) -> None:
+    """The very command that the daemon names when it does not begin."""
+    path = segments(state / "ledger")[0] if what == "ledger" else state / what
+    db = connect(path, False)
+    db.empty_wal()
+    db.close()
+    good = path.read_bytes()
+    at = page * 4_096 % len(good)
+    path.write_bytes(good[:at] + b"\xa5" * 4_096 + good[at + 4_096 :])
+    code, out, err = run("ledger", "verify", "--lang", "en")
+    assert code == 1, (out, err)
+    assert "Traceback" not in err
+    assert "NOT OK" in out or path.name in err or str(path.parent) in err
