@@ -57,6 +57,20 @@ class Tree:
             carry >>= 1
         peaks.append(leaf)
 
+    def extend(self, leaves: Sequence[bytes]) -> None:
+        """Add many leaves, by their hashes: the same tree as by `append`, a level at a time, which is faster."""
+        peaks, carry, level, fresh = self.peaks, self.size, list(leaves), list[bytes]()
+        self.size = carry + len(level)
+        while level:
+            if carry & 1:
+                level.insert(0, peaks.pop())
+            if len(level) & 1:
+                fresh.append(level.pop())
+            pairs = zip(level[::2], level[1::2], strict=True)
+            level = [sha256(b"\x01" + left + right).digest() for left, right in pairs]
+            carry >>= 1
+        peaks += reversed(fresh)
+
     def root(self) -> bytes:
         """Root of the tree as it stands; of the empty tree SHA-256 of nothing."""
         if not self.peaks:

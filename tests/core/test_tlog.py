@@ -193,6 +193,16 @@ def test_a_tree_goes_on_from_its_compact_range(leaves: list[bytes], at: int) -> 
     assert tree.root() == defined(first)
 
 
+@given(data, st.integers(0, 70))
+def test_many_leaves_at_once_make_the_same_tree(leaves: list[bytes], at: int) -> None:
+    hashes, one, many = [leaf_hash(leaf) for leaf in leaves], Tree(), Tree()
+    for leaf in hashes:
+        one.append(leaf)
+    many.extend(hashes[:at])
+    many.extend(hashes[at:])
+    assert (many.size, many.peaks) == (one.size, one.peaks)
+
+
 @pytest.mark.parametrize(("size", "dump"), [(-1, b""), (1, b""), (2, bytes(64)), (3, bytes(63)), (0, bytes(32))])
 def test_a_damaged_compact_range_is_refused(size: int, dump: bytes) -> None:
     with pytest.raises(ValueError):

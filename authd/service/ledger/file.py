@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from authd.service.ledger.migrate import migrate
 from authd.service.ledger.narrow import Narrow, placed
 from authd.service.ledger.record import Recorded, encode
 from authd.service.ledger.segment import (
+    AT_ONCE,
     Connect,
     check_schema,
     create,
     month_in,
     month_of,
     put_checkpoint,
+    put_rows,
     segment_number,
     segments,
 )
@@ -33,14 +36,15 @@ from authd.service.sqlite import Database
 
 MILESTONE = 1_024
 """Rows between signed checkpoints that are kept for ever; those in between make room for the next."""
-PLACE_FEW, PLACE_MANY = 256, 8_192
+PUBLISH_MANY = 4 * MILESTONE
+"""Signed rows that the file beside the segments may lag behind, at most; and never longer than `writer.SIGN_AFTER`."""
+PLACE_FEW, PLACE_MANY = 256, 32_768
 """Rows that are brought into the narrow index with every checkpoint; rows that are, at the latest. In between there is
 too much to do: then larger blocks are cheaper."""
-GAP_MARGIN = 10 * (MILESTONE + CAPACITY)
-"""Numbers passed over after a loss, above any that a lost unsigned row can have had."""
-_CHUNKS = (128, 64, 32, 16, 8, 4, 2, 1)
-_INSERT = {size: f"INSERT INTO entry VALUES {','.join(['(?,?)'] * size)}" for size in _CHUNKS}  # noqa: S608 (constants)
-"""One statement for many rows: the interpreter's lock is given up once for all of them, not once a row."""
+GAP_MARGIN = 5 * (PUBLISH_MANY + MILESTONE + CAPACITY)
+"""Numbers passed over after a loss, above any that a lost row which the file did not vouch for can have had."""
+BESIDE = 16
+"""Rows from which on it pays to hash on a second thread, while SQLite works and waits for the disk."""
 
 Pending = tuple[Entry, int]
 """An entry, and its wall-clock time in ms."""
@@ -58,8 +62,11 @@ class LedgerFile:
         self.note = ""
         """The newest signed checkpoint."""
         self._unpublished = False
+        self._published = 0
+        """Tree size that the file beside the segments vouches for."""
         self._first = 0
         self._narrow = Narrow()
+        self._beside = ThreadPoolExecutor(1, "ledger-hash")
         self._db: Database | None = None
         self._path = folder
         self._lock = -1
@@ -82,6 +89,9 @@ class LedgerFile:
             self._attach(found.last)
         if found.lost or found.unvouched:
             self._gap(found, now, wall_ms)
+        else:  # the segments may know a newer checkpoint than a file that a crash left behind
+            self._unpublished = True
+            self.publish()
 
     def reopen(self) -> list[Recorded]:
         """Open the last segment anew after a failure, and return its rows behind `head`: their fate was unknown."""
@@ -95,8 +105,7 @@ class LedgerFile:
 
     def adopt(self, rows: Sequence[Recorded]) -> None:
         """Go on behind rows that turned out to be durable."""
-        for row in rows:
-            self.head.take(row.seq, row.bytes, row.entry)
+        self.head.take_all(rows)
 
     @property
     def unsigned(self) -> int:
@@ -113,30 +122,33 @@ class LedgerFile:
 
     def commit(self, rows: Sequence[Recorded], *, sign: bool = False) -> None:
         """Store rows, durably, in one transaction, with a signed checkpoint where one is due. All or nothing."""
-        head = self.head.copy()
-        for row in rows:
-            head.take(row.seq, row.bytes, row.entry)
-        sign = sign or head.tree.size - self.signed >= MILESTONE
-        note = sign_head(head, self._signer) if sign else ""
+        sign = sign or self.unsigned + len(rows) >= MILESTONE
+        ahead = self._ahead(rows, now=sign)
+        note = sign_head(ahead(), self._signer) if sign else ""
         place = self._place_now(rows, sign)
-        with self.db.transaction() if sign or place or len(rows) not in _INSERT else nullcontext():
+        with self.db.transaction() if sign or place or len(rows) not in AT_ONCE else nullcontext():
             if place:
                 self._narrow.write(self.db, self.head.seq)
-            self._insert(rows)
+            put_rows(self.db, rows)
             if sign:
-                self._sign(head, note)
-        self.head = head
+                self._sign(ahead(), note)
+        self.head = ahead()
         if place:
             self._narrow.clear()
         self._narrow.add(rows)
         if sign:
-            self.signed, self.note, self._unpublished = head.tree.size, note, True
+            self.signed, self.note, self._unpublished = self.head.tree.size, note, True
 
     def publish(self) -> None:
         """Put the newest signed checkpoint, whose rows are durable, into the file beside the segments."""
         if self._unpublished:
             publish(self.folder, self.note)
-            self._unpublished = False
+            self._unpublished, self._published = False, self.signed
+
+    @property
+    def lagging(self) -> bool:
+        """Whether the file beside the segments must be published without waiting any longer."""
+        return self.signed - self._published >= PUBLISH_MANY
 
     def pulse(self) -> None:
         """Make one meaningless change durable, to see whether the disk can."""
@@ -179,11 +191,14 @@ class LedgerFile:
         try:
             self._detach()
         finally:
+            self._beside.shutdown(wait=False)
             if self._lock >= 0:
                 os.close(self._lock)
                 self._lock = -1
 
     def _hold(self) -> None:
+        self._beside = ThreadPoolExecutor(1, "ledger-hash")
+        self._beside.submit(Head.new).result()  # a thread that cannot start is found now, not among rows
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -228,13 +243,12 @@ class LedgerFile:
     def _has_rows(self) -> bool:
         return self.db.value("SELECT 1 FROM entry LIMIT 1") is not None
 
-    def _insert(self, rows: Sequence[Recorded]) -> None:
-        start = 0
-        for size in _CHUNKS:
-            while len(rows) - start >= size:
-                chunk = rows[start : start + size]
-                self.db.execute(_INSERT[size], [value for row in chunk for value in (row.seq, row.bytes)])
-                start += size
+    def _ahead(self, rows: Sequence[Recorded], *, now: bool) -> Callable[[], Head]:
+        """Return what tells the head behind these rows; hashed beside SQLite where that pays, unless asked for now."""
+        if not now and len(rows) >= BESIDE:
+            return self._beside.submit(self.head.after, rows).result
+        head = self.head.after(rows)
+        return lambda: head
 
     def _place_now(self, rows: Sequence[Recorded], sign: bool) -> bool:
         """Index now what is durable: when there is nothing else to do, when it costs little, or when it is much."""

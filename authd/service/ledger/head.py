@@ -7,6 +7,7 @@ went backwards (a rolled-back WAL, a restored snapshot) is seen by it.
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,8 +16,12 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from authd.core.model import Entry, Kind
 from authd.core.tlog import Check, Checkpoint, Signer, Tree, leaf_hash, open_note, read_checkpoint, sign_note
+from authd.service.ledger.record import Recorded
 
 CHECKPOINT_FILE = "checkpoint"
+_BEGINS = {id(Kind.GRANT), id(Kind.SESSION_STARTED)}
+_ENDS = {id(Kind.VOID), id(Kind.SESSION_ENDED)}
+"""By identity: an enum's own hash is slow."""
 
 
 class KeySigner:
@@ -69,15 +74,31 @@ class Head:
 
     def take(self, seq: int, raw: bytes, entry: Entry) -> None:
         """Go on over one row."""
-        self.seq = seq
         self.tree.append(leaf_hash(raw))
-        kind = entry.kind
-        if entry.session is None:
+        self._pass(seq, entry)
+
+    def after(self, rows: Sequence[Recorded]) -> Head:
+        """Return the head behind these rows; this one stays where it is."""
+        head = self.copy()
+        head.take_all(rows)
+        return head
+
+    def take_all(self, rows: Sequence[Recorded]) -> None:
+        """Go on over many rows at once."""
+        self.tree.extend([leaf_hash(row.bytes) for row in rows])
+        for row in rows:
+            self._pass(row.seq, row.entry)
+
+    def _pass(self, seq: int, entry: Entry) -> None:
+        self.seq = seq
+        session = entry.session
+        if session is None:
             return
-        if kind is Kind.GRANT or kind is Kind.SESSION_STARTED:
-            self.open[entry.session] = seq
-        elif kind is Kind.SESSION_ENDED or kind is Kind.VOID:
-            self.open.pop(entry.session, None)
+        kind = id(entry.kind)
+        if kind in _BEGINS:
+            self.open[session] = seq
+        elif kind in _ENDS:
+            self.open.pop(session, None)
 
 
 def sign_head(head: Head, signer: Signer) -> str:

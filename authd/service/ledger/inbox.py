@@ -16,8 +16,8 @@ LOCK_RESERVE = 1_000
 """Further places, for entries that nobody waits for (`write`)."""
 
 
-class Item(msgspec.Struct, eq=False):
-    """One entry on its way, or (entry None) the wish for a signed checkpoint."""
+class Item(msgspec.Struct, eq=False, gc=False):
+    """One entry on its way, or (entry None) the wish for a signed checkpoint. Nothing that it holds points back."""
 
     entry: Entry | None
     wall_ms: int
@@ -54,7 +54,7 @@ class Inbox:
             self.dropped += 1
             return
         self._items.append(item)
-        if not self._wake.is_set():
+        if len(self._items) == 1:  # whoever saw it empty may be waiting; with more in it nobody is
             self._wake.set()
 
     def put_back(self, items: list[Item]) -> None:

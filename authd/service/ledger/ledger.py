@@ -119,11 +119,12 @@ class Ledger:
             raise LedgerDown(self.trouble)
         if self._inbox.full():
             raise LedgerDown(Trouble.BUSY)
-        item = Item(entry, self._wall(), self._clock.now(), self._loop.create_future())
+        waiter: asyncio.Future[int] = self._loop.create_future()
+        item = Item(entry, self._wall(), self._clock.now(), waiter)
         self._waiting.append(item)
         self._put(item)
-        assert item.waiter is not None
-        return await item.waiter
+        del item  # whoever waits keeps alive only what it waits for
+        return await waiter
 
     def write(self, entry: Entry) -> None:
         """Queue the entry, in order, without waiting. Never fails."""
@@ -255,8 +256,11 @@ class Ledger:
         if len(self._recent) == RECENT:
             self._forgotten = self._recent[0].seq - 1
         for item, row in zip(items, rows, strict=True):
-            if item.waiter is not None and not item.waiter.done():
-                item.waiter.set_result(row.seq)
+            waiter = item.waiter
+            if waiter is not None and not waiter.done():
+                waiter.set_result(row.seq)
+        while self._waiting and self._waiting[0].abandoned():
+            self._waiting.popleft()
         news, self._news = self._news, asyncio.Event()
         news.set()
 

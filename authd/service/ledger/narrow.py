@@ -26,10 +26,10 @@ class Narrow:
     """Pairs of rows that are not in the database yet; its length is how many rows these are."""
 
     def __init__(self) -> None:
-        self._seats: defaultdict[str, list[int]] = defaultdict(list)
-        """Seat -> number, wall ms, number, wall ms, ..."""
-        self._subjects: defaultdict[str, list[int]] = defaultdict(list)
-        self._kinds: defaultdict[str, list[int]] = defaultdict(list)
+        self._seats: defaultdict[str, bytearray] = defaultdict(bytearray)
+        """Seat -> pairs, as they will stand in a block."""
+        self._subjects: defaultdict[str, bytearray] = defaultdict(bytearray)
+        self._kinds: defaultdict[str, bytearray] = defaultdict(bytearray)
         self._count = 0
 
     def __len__(self) -> int:
@@ -37,9 +37,9 @@ class Narrow:
 
     def add(self, rows: Sequence[Recorded]) -> None:
         """Take note of durable rows."""
-        seats, subjects, rare = self._seats, self._subjects, RARE
+        seats, subjects, rare, pack = self._seats, self._subjects, RARE, _PAIR.pack
         for row in rows:
-            entry, pair = row.entry, (row.seq, row.wall_ms)
+            entry, pair = row.entry, pack(row.seq, row.wall_ms)
             if entry.seat is not None:
                 seats[entry.seat] += pair
             if entry.subject is not None:
@@ -51,17 +51,16 @@ class Narrow:
     def write(self, db: Database, placed: int) -> None:
         """Write all pairs, which are those of the rows up to number `placed`; inside the caller's transaction."""
         named = (("seat", self._seats), ("subject", self._subjects), ("kind", self._kinds))
-        flats = [(place(f"{name}:{value}"), flat) for name, flats in named for value, flat in flats.items()]
-        flats.sort()
-        db.executemany(
-            "INSERT INTO place VALUES(?, ?, ?, ?)", [block for of, flat in flats for block in _blocks(of, flat)]
-        )
+        found = [(place(f"{name}:{value}"), bytes(pairs)) for name, places in named for value, pairs in places.items()]
+        found.sort()
+        blocks = [block for of, pairs in found for block in _blocks(of, pairs)]
+        db.executemany("INSERT INTO place VALUES(?, ?, ?, ?)", blocks)
         db.execute("UPDATE meta SET value = ? WHERE name = 'placed'", (placed,))
 
     def clear(self) -> None:
         """Forget the pairs: they are durable now."""
-        for flats in (self._seats, self._subjects, self._kinds):
-            flats.clear()
+        for places in (self._seats, self._subjects, self._kinds):
+            places.clear()
         self._count = 0
 
 
@@ -91,11 +90,12 @@ def pairs(db: Database) -> Iterator[tuple[int, int, int]]:
             yield of, seq, wall
 
 
-def _blocks(of: int, flat: list[int]) -> list[Block]:
+def _blocks(of: int, packed: bytes) -> list[Block]:
     """Make one block, or several where the wall clock went too far in between."""
+    flat = struct.unpack(f"<{len(packed) // 8}q", packed)
     walls = flat[1::2]
     latest = max(walls)
     if latest - min(walls) <= SPAN_MS or len(walls) == 1:
-        return [(of, latest, flat[0], struct.pack(f"<{len(flat)}q", *flat))]
-    middle = len(walls) // 2 * 2
-    return _blocks(of, flat[:middle]) + _blocks(of, flat[middle:])
+        return [(of, latest, flat[0], packed)]
+    middle = len(walls) // 2 * _PAIR.size
+    return _blocks(of, packed[:middle]) + _blocks(of, packed[middle:])

@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
 
 from authd.core.tlog import Tree
 from authd.service.ledger.head import Head, sync_folder
+from authd.service.ledger.record import Recorded
 from authd.service.ledger.trouble import LedgerDamaged, LedgerFormat
 from authd.service.sqlite import Database
 
@@ -41,6 +42,9 @@ SCHEMAS = {
     2: SCHEMA,
 }
 """Format -> its tables."""
+_SIZES = (128, 64, 32, 16, 8, 4, 2, 1)
+AT_ONCE = {size: f"INSERT INTO entry VALUES {','.join(['(?,?)'] * size)}" for size in _SIZES}  # noqa: S608 (constants)
+"""Rows -> one statement for so many: the interpreter's lock is given up once for all of them, not once a row."""
 _NAME = re.compile(r"(\d{6})-\d{4}-\d{2}\.sqlite")
 
 Connect = Callable[[Path, bool], Database]
@@ -98,6 +102,16 @@ def _fill(db: Database, head: Head, note: str) -> None:
         db.execute(statement)
     db.execute("INSERT INTO meta VALUES('placed', ?), ('pulse', 0)", (head.seq,))
     put_checkpoint(db, head, note)
+
+
+def put_rows(db: Database, rows: Sequence[Recorded]) -> None:
+    """Store rows: durable at once where one statement holds them all, else with the caller's transaction."""
+    start = 0
+    for size, statement in AT_ONCE.items():
+        while len(rows) - start >= size:
+            chunk = rows[start : start + size]
+            db.execute(statement, [value for row in chunk for value in (row.seq, row.bytes)])
+            start += size
 
 
 def put_checkpoint(db: Database, head: Head, note: str) -> None:

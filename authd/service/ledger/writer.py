@@ -116,13 +116,14 @@ class Writer(threading.Thread):
         """Make the items durable in order; sign when asked, when it is time, or when there is nothing else to do."""
         self.busy_since = self._now()
         self._wishes = [item for item in items if item.note is not None]
-        live = [item for item in items if item.entry is not None and not item.abandoned()]
+        live = [item for item in items if (item.waiter is None or not item.waiter.done()) and item.entry is not None]
         due = self.busy_since - self._signed_at > SIGN_AFTER and not self._file.settled
         if live:
             self._store(live, sign=due or bool(self._wishes))
         elif due or self._wishes:
             self._file.settle()
-        self._file.publish()
+        if due or self._wishes or self._file.lagging:
+            self._file.publish()
         if due or self._wishes:
             self._signed_at = self._now()
         for item in self._wishes:
