@@ -44,6 +44,7 @@ def _run(args: argparse.Namespace) -> int:
     loaded = replace(loaded, simulate=loaded.simulate or args.simulate)
     if args.check:
         parts.check(loaded)
+        print(f"ok: {args.config}")
     else:
         asyncio.run(daemon.serve(loaded))
     return OK

@@ -24,6 +24,8 @@ from authd.locale import text
 from authd.service.ledger import Stay, presence
 from authd.service.staff import PersonRecord
 
+SHOWN_GAP_MS = 1_000
+"""Times are shown to the second: a hand-over's milliseconds would read as nobody for no time at all."""
 EXAMPLES = """\
 examples:
   authd who --seat counter-1 --from 13:05 --to 13:20                 today
@@ -90,11 +92,11 @@ def _lines(args: argparse.Namespace, stays: Sequence[Stay], known: Mapping[str, 
     language, done = args.lang, args.since
     yield plain(f"{args.seat}  {_time(args.since)} - {_time(args.until)}")
     for stay in sorted(stays, key=lambda stay: (stay.since_ms, stay.first)):
-        if stay.since_ms > done:
+        if stay.since_ms - done >= SHOWN_GAP_MS:
             yield f"  {_time(done)} - {_time(stay.since_ms)}  {text('who.nobody', language)}"
         yield from _stay(stay, known, language)
         done = max(done, args.until if stay.until_ms is None else stay.until_ms)
-    if done < args.until:
+    if args.until - done >= SHOWN_GAP_MS:
         yield f"  {_time(done)} - {_time(args.until)}  {text('who.nobody', language)}"
 
 
