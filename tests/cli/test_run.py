@@ -33,7 +33,7 @@ def write(path: Path, text: str) -> None:
 
 
 async def test_a_good_configuration_is_good(authd: Authd, folder: Path) -> None:
-    assert await authd("run", "--check") == Said(0, "", "")
+    assert await authd("run", "--check") == Said(0, f"ok: {folder / 'authd.toml'}\n", "")
     assert names(folder) == ["authd.toml"], "it began something"
 
 
