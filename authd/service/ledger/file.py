@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
@@ -43,8 +42,6 @@ PLACE_FEW, PLACE_MANY = 256, 32_768
 too much to do: then larger blocks are cheaper."""
 GAP_MARGIN = 5 * (PUBLISH_MANY + MILESTONE + CAPACITY)
 """Numbers passed over after a loss, above any that a lost row which the file did not vouch for can have had."""
-BESIDE = 16
-"""Rows from which on it pays to hash on a second thread, while SQLite works and waits for the disk."""
 
 Pending = tuple[Entry, int]
 """An entry, and its wall-clock time in ms."""
@@ -66,7 +63,6 @@ class LedgerFile:
         """Tree size that the file beside the segments vouches for."""
         self._first = 0
         self._narrow = Narrow()
-        self._beside = ThreadPoolExecutor(1, "ledger-hash")
         self._db: Database | None = None
         self._path = folder
         self._lock = -1
@@ -122,22 +118,22 @@ class LedgerFile:
 
     def commit(self, rows: Sequence[Recorded], *, sign: bool = False) -> None:
         """Store rows, durably, in one transaction, with a signed checkpoint where one is due. All or nothing."""
-        sign = sign or self.unsigned + len(rows) >= MILESTONE
-        ahead = self._ahead(rows, now=sign)
-        note = sign_head(ahead(), self._signer) if sign else ""
+        head = self.head.after(rows)
+        sign = sign or head.tree.size - self.signed >= MILESTONE
+        note = sign_head(head, self._signer) if sign else ""
         place = self._place_now(rows, sign)
         with self.db.transaction() if sign or place or len(rows) not in AT_ONCE else nullcontext():
             if place:
                 self._narrow.write(self.db, self.head.seq)
             put_rows(self.db, rows)
             if sign:
-                self._sign(ahead(), note)
-        self.head = ahead()
+                self._sign(head, note)
+        self.head = head
         if place:
             self._narrow.clear()
         self._narrow.add(rows)
         if sign:
-            self.signed, self.note, self._unpublished = self.head.tree.size, note, True
+            self.signed, self.note, self._unpublished = head.tree.size, note, True
 
     def publish(self) -> None:
         """Put the newest signed checkpoint, whose rows are durable, into the file beside the segments."""
@@ -191,14 +187,11 @@ class LedgerFile:
         try:
             self._detach()
         finally:
-            self._beside.shutdown(wait=False)
             if self._lock >= 0:
                 os.close(self._lock)
                 self._lock = -1
 
     def _hold(self) -> None:
-        self._beside = ThreadPoolExecutor(1, "ledger-hash")
-        self._beside.submit(Head.new).result()  # a thread that cannot start is found now, not among rows
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
@@ -242,13 +235,6 @@ class LedgerFile:
 
     def _has_rows(self) -> bool:
         return self.db.value("SELECT 1 FROM entry LIMIT 1") is not None
-
-    def _ahead(self, rows: Sequence[Recorded], *, now: bool) -> Callable[[], Head]:
-        """Return what tells the head behind these rows; hashed beside SQLite where that pays, unless asked for now."""
-        if not now and len(rows) >= BESIDE:
-            return self._beside.submit(self.head.after, rows).result
-        head = self.head.after(rows)
-        return lambda: head
 
     def _place_now(self, rows: Sequence[Recorded], sign: bool) -> bool:
         """Index now what is durable: when there is nothing else to do, when it costs little, or when it is much."""
