@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from authd.core import charges, pipeline, presence, throttle
+from authd.core import charges, host, pipeline, presence, throttle
 from authd.core import seat as face
 from authd.core.model import Candidate, Instant, Kind, Miss
 from authd.core.pipeline import Pipeline
@@ -257,7 +257,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("whoever sits elsewhere stays", _without(Elsewhere)),
     Mutation("started before the other seat has ended", _doing(session.activate, _started_first)),
     Mutation("started twice", _doing(session.activate, _twice)),
-    Mutation("an old epoch again", _set(pipeline, "OWNERS_BITS", 0)),
+    Mutation("an old epoch again", _set(host, "OWNERS_BITS", 0)),
     Mutation("a bounce locks", lambda: _rules(lambda rule: None if rule.when is guards.bounced else rule)),
     # I3
     Mutation(

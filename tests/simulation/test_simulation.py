@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from tests.simulation.loop import Dice, Loop
-from tests.simulation.mutations import BY_NAME, MUTATIONS
+from tests.simulation.mutations import BY_NAME, MUTATIONS, Mutation
 from tests.simulation.run import Count, episode, search, shortest
 
 
@@ -102,3 +102,9 @@ def test_timeouts_and_task_groups_work_in_virtual_time() -> None:
         loop.spend(0.2)
         assert task.result() == "late"
         assert loop.time() == pytest.approx(5.1)
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_every_bug_can_be_sown_and_taken_out_again(mutation: Mutation) -> None:
+    with mutation.sow():
+        pass
