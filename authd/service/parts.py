@@ -18,6 +18,7 @@ from authd.service.anchored import Anchored
 from authd.service.bus.outlet import Outlet
 from authd.service.clock import BootClock, Dice
 from authd.service.config import Config, ConfigError, ReaderConfig
+from authd.service.host.manifest import ManifestError, fill
 from authd.service.keys import Keys
 from authd.service.ledger import KeySigner, Ledger
 from authd.service.readers import HostReaders, ReaderPlan
@@ -116,9 +117,12 @@ def _plans(config: Config) -> list[ReaderPlan]:
 
 
 def _driver(config: Config, reader: ReaderConfig) -> registry.Driver:
+    """Find the driver, and see that it knows every setting."""
     try:
-        return registry.find_driver(reader.driver, simulate=config.simulate)
-    except registry.RegistryError as error:
+        driver = registry.find_driver(reader.driver, simulate=config.simulate)
+        fill(driver.manifest, reader.settings)
+        return driver
+    except (registry.RegistryError, ManifestError) as error:
         raise ConfigError(one_line(f"{config.file}:{reader.line}: {error}")) from error
 
 

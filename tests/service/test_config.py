@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,8 +14,10 @@ from hypothesis import strategies as st
 from authd.core.model import ReaderId, SeatId
 from authd.service import words
 from authd.service.config import LONGEST, Config, ConfigError, load
+from authd.service.parts import check
 from authd.service.toml import LONGEST as LONGEST_LINE
 
+PAGE = Path(__file__).parents[2] / "docs" / "how-to" / "configure.md"
 WHOLE = """\
 [host]
 name = "ward-1"
@@ -205,6 +208,30 @@ def test_a_file_of_the_greatest_length_is_read(tmp_path: Path) -> None:
     assert read(tmp_path, LEAST + "#" * (LONGEST - len(LEAST))).seats
 
 
+def example() -> str:
+    """The annotated file of the how-to page."""
+    return PAGE.read_text(encoding="utf-8").partition("```toml\n")[2].partition("```")[0]
+
+
+def test_the_example_of_the_page_can_be_used_as_it_is(tmp_path: Path) -> None:
+    config = read(tmp_path, example())
+    check(config)
+    assert config.applications["resident"].scope == ("name", "section")
+
+
+def test_the_page_shows_every_key_with_its_default(tmp_path: Path) -> None:
+    shown = tomllib.loads(example())
+    for table in ("host", "seat.counter-1", "application.resident", "door", "web", "policy", "section.resident"):
+        expected = refusal(tmp_path, f"{LEAST}[{table}]\nno-key = 1\n").partition("expected one of: ")[2].split(", ")
+        keys = shown
+        for name in table.split("."):
+            keys = keys[name]
+        assert set(keys) == set(expected), table
+    least = read(tmp_path, LEAST)
+    assert (str(least.state), str(least.run)) == (shown["host"]["state"], shown["host"]["run"])
+    assert (least.router, least.tap) == (shown["door"]["router"], shown["door"]["tap"])
+
+
 @pytest.mark.parametrize("there", ["nothing", "a folder"])
 def test_a_file_that_cannot_be_read_is_said(there: str, tmp_path: Path) -> None:
     path = tmp_path / ("authd.toml" if there == "nothing" else "")
@@ -214,8 +241,8 @@ def test_a_file_that_cannot_be_read_is_said(there: str, tmp_path: Path) -> None:
 
 @given(st.text(max_size=60))
 def test_no_text_breaks_a_check(text: str) -> None:
-    for check in (words.is_url, words.is_origin, words.is_endpoint, words.is_key, words.is_path, words.is_label):
-        assert check(text) in (True, False)
+    for good in (words.is_url, words.is_origin, words.is_endpoint, words.is_key, words.is_path, words.is_label):
+        assert good(text) in (True, False)
     assert words.listens(text) is None
 
 

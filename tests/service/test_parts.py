@@ -151,6 +151,9 @@ BROKEN: dict[str, tuple[str, str, type[Exception], str]] = {
     "a driver that is not there": (
         'driver = "vein"', 'driver = "wein"', ConfigError, r"authd\.toml:10: driver 'wein': not installed",
     ),
+    "a setting that the driver does not know": (
+        'driver = "vein"', 'driver = "vein"\nsorce = "/dev/video0"', ConfigError, r"authd\.toml:10: .*'sorce'",
+    ),
     "a simulator at a counter": (
         'driver = "vein"', 'driver = "sim-vein"', ConfigError, r"authd\.toml:10: .*is a simulator, which needs --sim",
     ),
@@ -180,7 +183,7 @@ def test_a_reader_at_no_seat_needs_no_driver(configure: Configure) -> None:
 
 
 def test_simulators_are_found_where_they_are_allowed(configure: Configure) -> None:
-    config = configure(TOML.replace('driver = "vein"', 'driver = "sim-vein"'), keys=False)
+    config = configure(TOML.replace('driver = "vein"', 'driver = "sim-vein"\ncable = "/run/v.cable"'), keys=False)
     check(replace(config, simulate=True))
 
 
