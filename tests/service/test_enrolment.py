@@ -114,7 +114,8 @@ async def test_somebody_elses_word_is_not_an_officers(world: World) -> None:
     await world.log_in(ONE, "chief")
     await world.enrol(order(), "hanako", officer="chief")
     await world.log_in(TWO, "hanako")
-    await refused(steps_of(world, order("1004", seat=TWO)), Error.REFUSED)
+    said = await refused(steps_of(world, order("1004", seat=TWO)), Error.REFUSED)
+    assert said == "an officer must be logged in at this seat"
 
 
 async def test_an_officer_whom_only_the_store_made_one_is_none(tmp_path: Path) -> None:
@@ -125,7 +126,8 @@ async def test_an_officer_whom_only_the_store_made_one_is_none(tmp_path: Path) -
     edit(tmp_path, "UPDATE person SET officer = 1")
     async with host(tmp_path) as world:
         await world.log_in(ONE, "hanako")
-        await refused(steps_of(world, order("1004")), Error.REFUSED)
+        said = await refused(steps_of(world, order("1004")), Error.REFUSED)
+        assert said == "an officer must be logged in at this seat"
 
 
 async def test_an_officer_who_was_enrolled_as_one_is_one_after_a_restart(tmp_path: Path) -> None:
