@@ -192,7 +192,9 @@ class Pipeline(Host):
     def _hear_finger(self, seat: SeatId, heard: Finger) -> None:
         match heard:
             case port.Sample():
-                if self._stamp(seat, heard):
+                if heard.reader not in self.touchable[seat]:
+                    log.error("%s: a sample of %s, which does not stand here", seat, heard.reader)
+                elif self._stamp(seat, heard):
                     self.spawn(seat, self._touch(seat, heard))
             case port.FingerDown():
                 self.feed(seat, machine.FingerDown())

@@ -94,6 +94,15 @@ def test_a_sample_of_another_seat_or_time_is_not_verified() -> None:
         assert house.kinds(Kind.GRANT) == [Kind.GRANT]
 
 
+def test_a_sample_of_another_seats_reader_is_nothing_here() -> None:
+    """Under this seat's own nonce too: whose finger is on that reader sits at that seat."""
+    with House() as house:
+        foreign = replace(house.sample(ONE), reader=house.sample(TWO).reader)
+        house.hear(ONE, foreign)
+        assert house.calls.count("identify") == 0
+        assert house.state() is S.LOCKED
+
+
 def test_the_stamp_is_of_the_moment_the_sample_came_in() -> None:
     """Not of the moment a busy daemon got round to it: what waited eleven seconds in a queue is not fresh."""
     with House() as house:

@@ -14,6 +14,7 @@ from authd.core import charges, host, pipeline, presence, throttle
 from authd.core import seat as face
 from authd.core.model import Candidate, Instant, Kind, Miss
 from authd.core.pipeline import Pipeline
+from authd.core.ports import Sample
 from authd.core.seat import (
     Elsewhere,
     Failed,
@@ -188,6 +189,17 @@ def _stamp_again(self: Pipeline, seat: Any, sample: Any) -> bool:
     return open_ is not None and open_.nonce == sample.nonce and open_.captured_at is not None
 
 
+def _hear_anywhere(self: Pipeline, seat: Any, heard: Any) -> None:
+    if type(heard) is Sample:
+        if self._stamp(seat, heard):
+            self.spawn(seat, self._touch(seat, heard))
+    else:
+        _HEAR(self, seat, heard)
+
+
+_HEAR = Pipeline._hear_finger
+
+
 def _tell_first(self: Pipeline, entry: Any) -> None:
     self.ports.publish.event(entry)
     self.ports.ledger.write(entry)
@@ -234,6 +246,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("a grant does not wait for the ledger", _set(Pipeline, "record", _record_late)),
     Mutation("a lock does not cancel the verification", _without(Pressed, guards.always)),
     Mutation("a crossed answer is believed", _set(pipeline, "_fits", lambda found, sample, scope: True)),
+    Mutation("a sample of another seat's reader will do", _set(Pipeline, "_hear_finger", _hear_anywhere)),
     Mutation("one nonce for many samples", _set(Pipeline, "_stamp", _stamp_again)),
     Mutation(
         "a refusal of the policy is ignored",

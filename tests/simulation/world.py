@@ -210,14 +210,15 @@ class World:
 
     def noted(self, seat: SeatId, heard: port.Heard) -> None:
         """The pipeline is about to hear this."""
-        if type(heard) is port.Sample:
+        if type(heard) is port.Sample and heard.reader in self.touchable[seat]:
             self.oracle.captured(seat, heard)
         elif type(heard) is port.Sensed:
             self.oracle.sensed(seat, heard.present)
 
     def heard(self, seat: SeatId, heard: port.Heard) -> None:
-        """The pipeline has heard it; a finger that is lifted, or is an enrolment's, is nothing to the seat."""
-        if type(heard) is not port.FingerUp and not self.oracle.views[seat].lent:
+        """The pipeline has heard it; a finger lifted, an enrolment's, or another seat's sample says nothing here."""
+        foreign = type(heard) is port.Sample and heard.reader not in self.touchable[seat]
+        if type(heard) is not port.FingerUp and not foreign and not self.oracle.views[seat].lent:
             self.oracle.fed(seat)
 
     def say(self, seat: SeatId, heard: port.Heard) -> None:
