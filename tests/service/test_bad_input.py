@@ -420,6 +420,25 @@ async def _until(host: Host, good: Callable[[dict[str, Any]], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
+# Enrolment.
+
+
+async def test_an_enrolment_whose_caller_goes_away_gives_the_reader_back(host: Host) -> None:
+    officer, head = host.stage.people[0], await host.head()
+    await host.stage.log_in(host.door, SEAT, officer)
+    async with host.stage.door() as caller:
+        steps = caller.enrol(SEAT, staff_number="2001", name="x", kana="", section="tax", finger="left_index")
+        assert (await anext(steps)).step == "officer_touch"
+        await host.stage.lifted(SEAT)
+        await host.stage.touch(SEAT, officer)
+        assert (await anext(steps)).step == "touch"
+        await steps.aclose()
+    await host.log_out()
+    await host.log_in()
+    await host.log_out()
+    assert not [entry for entry in host.rows(head) if entry.kind.startswith("enrolment.")]
+
+
 # Beginning and ending.
 
 
@@ -469,6 +488,8 @@ async def test_a_daemon_that_is_ended_says_so(host: Host) -> None:
     assert await asyncio.wait_for(process.wait(), 5) == 0
     (ended,) = [entry for entry in host.rows(head) if entry.kind is Kind.SESSION_ENDED]
     assert (ended.session, ended.reason) == (session, EndReason.SHUTDOWN)
+    said = await authd("init", "--config", host.stage.config, "--officer", "8:a:b:c", "--officer", "9:a:b:c")
+    assert (said.code, said.err.splitlines()[-1]) == (4, "authd: refused: only the first 2 officers are founded")
     await host.begin()
     assert await host.door.who(SEAT) is None
 
