@@ -38,7 +38,7 @@ unit: install
 
 # Everything that CI runs.
 test: install
-	@$(MAKE) --no-print-directory apt APT="chromium chromium-driver fonts-noto-cjk postgresql"
+	@$(MAKE) --no-print-directory apt APT="chromium chromium-driver fonts-noto-cjk postgresql systemd"
 	@$(MAKE) --no-print-directory check
 	@$(MAKE) --no-print-directory matrix
 	@$(MAKE) --no-print-directory real
