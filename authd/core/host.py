@@ -46,6 +46,8 @@ class Host(ABC):
         self.shifts: dict[SubjectId, Shift] = {}
         self._step_ups: dict[str, asyncio.Future[bool]] = {}
         self._borrowers: dict[SeatId, Callable[[Finger], None]] = {}
+        self.ready = asyncio.Event()
+        """Set once every seat is there: what an earlier life left open is closed."""
         self._woken = asyncio.Event()
         self._bug: Exception | None = None
         self._tasks = asyncio.TaskGroup()
@@ -181,6 +183,7 @@ class Host(ABC):
     async def run(self) -> None:
         """Close what an earlier life left open, then serve every seat until cancelled."""
         await self._recover()
+        self.ready.set()
         try:
             async with self._tasks as tasks:
                 for seat in self.seats:

@@ -30,6 +30,7 @@ from authd.service.parts import Parts, make, source
 from authd.service.pdp import Loaded, Refused, watch
 from authd.service.screen import Screen, settings
 
+Job = Coroutine[Any, Any, None]
 OPEN_WITHIN_S: Final = 30.0
 log = logging.getLogger("authd.daemon")
 
@@ -88,20 +89,10 @@ class Daemon:
     async def run(self, ready: Callable[[], None]) -> None:
         """Serve until `end`."""
         parts = self.parts
-        jobs: list[Coroutine[Any, Any, None]] = [
-            parts.verifier.run(),
-            parts.readers.run(),
-            parts.pipeline.run(),
-            self._local.run(),
-            self._router.run(),
-            beat(),
-            watch(parts.pdp, source(parts.config), asyncio.sleep, self._policy_changed),
-            self._watch_sleep(),
-        ]
-        if self._screen is not None:
-            jobs.append(self._screen.run())
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(job) for job in jobs]
+            tasks = [group.create_task(job) for job in self._inner()]
+            await parts.pipeline.ready.wait()  # no door answers for a seat that is not there yet
+            tasks += [group.create_task(job) for job in self._doors()]
             await self._open()
             notify("READY=1")
             ready()
@@ -110,6 +101,14 @@ class Daemon:
             parts.pipeline.feed_all(machine.Shutdown())
             for task in tasks:
                 task.cancel()
+
+    def _inner(self) -> list[Job]:
+        parts = self.parts
+        policy = watch(parts.pdp, source(parts.config), asyncio.sleep, self._policy_changed)
+        return [parts.verifier.run(), parts.readers.run(), parts.pipeline.run(), beat(), policy, self._watch_sleep()]
+
+    def _doors(self) -> list[Job]:
+        return [self._local.run(), self._router.run(), *([self._screen.run()] if self._screen else [])]
 
     async def _open(self) -> None:
         """Wait for the doors. A reader, a verifier or a page that is not there yet is no reason to keep them closed."""
