@@ -123,7 +123,7 @@ def speed(report: Report) -> None:
 def shuffled(template: bytes, rng: np.random.Generator) -> bytes:
     """A template as dense as this one that is nobody's, so that a small set of fingers makes a large roster."""
     rows = np.frombuffer(template[-TEMPLATE_BYTES:], "<u8")
-    return pack(Template(load_profile("sim").code, 0.5, rng.permutation(rows).tobytes()))
+    return pack(Template(load_profile("sim").id, 0.5, rng.permutation(rows).tobytes()))
 
 
 # Accuracy.
@@ -232,7 +232,7 @@ def roster(fold: Fold, tally: Tally) -> None:
 
 
 def wire(fold: Fold, row: int) -> bytes:
-    return pack(Template(load_profile("sdumla").code, float(fold.quality[row]), fold.templates[row].tobytes()))
+    return pack(Template(load_profile("sdumla").id, float(fold.quality[row]), fold.templates[row].tobytes()))
 
 
 def main() -> None:

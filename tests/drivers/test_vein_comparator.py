@@ -11,7 +11,7 @@ from authd_drivers.vein.engine.compare import words
 from authd_drivers.vein.engine.profile import load_profile
 from authd_drivers.vein.engine.template import Template, pack, parse
 from authd_drivers.vein.gallery import SURVIVORS, Gallery
-from tests.drivers.veins import probes, references
+from tests.drivers.veins import probes, references, sim
 
 PEOPLE = ("ann", "ben", "cho")
 
@@ -22,9 +22,11 @@ def loaded(*people: str) -> VeinComparator:
     return comparator
 
 
-def noise(seed: int, code: int = 2) -> bytes:
+def noise(seed: int, profile: int | None = None) -> bytes:
     cells = np.random.default_rng(seed).random((32, 64)) < 0.4
-    return pack(Template(code, 0.5, np.packbits(cells, axis=1, bitorder="little").tobytes()))
+    return pack(
+        Template(sim().id if profile is None else profile, 0.5, np.packbits(cells, axis=1, bitorder="little").tobytes())
+    )
 
 
 def blend(one: bytes, other: bytes, rows: int) -> bytes:
@@ -72,7 +74,7 @@ def test_two_people_too_close_to_tell_are_nobody() -> None:
 
 def test_captures_of_two_kinds_of_sensor_are_never_compared() -> None:
     sample = parse(probes("ann", 4)[3])
-    elsewhere = pack(Template(load_profile("sdumla").code, sample.quality, sample.bits))
+    elsewhere = pack(Template(load_profile("sdumla").id, sample.quality, sample.bits))
     assert loaded("ann").search(elsewhere, ["ann"]).best is None
 
 
@@ -127,7 +129,7 @@ def test_a_malformed_reference_adds_nothing() -> None:
 
 
 def test_an_empty_gallery_ranks_nobody() -> None:
-    assert Gallery().rank(words(parse(noise(1)).bits), 2, ["x"], 0.999).people == ()
+    assert Gallery().rank(words(parse(noise(1)).bits), sim().id, ["x"], 0.999).people == ()
 
 
 def test_the_bound_is_that_of_the_worst_profile_in_use() -> None:
@@ -135,7 +137,7 @@ def test_the_bound_is_that_of_the_worst_profile_in_use() -> None:
     assert VeinComparator().fmr == max(sim.fmr_bound, sdumla.fmr_bound)
     assert loaded("ann").fmr == sim.fmr_bound
     comparator = VeinComparator([sdumla])
-    comparator.load([Reference("x", "tpl_x@1", noise(1, sdumla.code))])
+    comparator.load([Reference("x", "tpl_x@1", noise(1, sdumla.id))])
     assert comparator.fmr == sdumla.fmr_bound
 
 
@@ -199,7 +201,7 @@ def bad_enrolments() -> dict[str, list[bytes]]:
         "another finger": [*ann[:2], ben[0]],
         "three fingers": [ann[0], ben[0], probes("cho", 1)[0]],
         "a recording": [*ann[:2], ann[0]],
-        "two sensors": [*ann[:2], noise(1, 1)],
+        "two sensors": [*ann[:2], noise(1, load_profile("sdumla").id)],
         "half another finger": [*ann[:2], blend(ben[0], ann[2], 26)],
     }
 
@@ -225,4 +227,4 @@ def test_hostile_probes_are_one_error(data: bytes) -> None:
 
 def test_a_probe_of_an_unknown_sensor_is_an_error() -> None:
     with pytest.raises(DriverError):
-        VeinComparator().search(noise(1, code=200), ["x"])
+        VeinComparator().search(noise(1, profile=200), ["x"])

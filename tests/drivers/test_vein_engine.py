@@ -273,13 +273,42 @@ def test_unmoved_knows_the_same_bits_only() -> None:
 # Profiles.
 
 
-def test_every_shipped_profile_loads_under_its_own_name_and_code() -> None:
+def test_every_shipped_profile_loads_under_its_own_name_and_id() -> None:
     loaded = [load_profile(name) for name in profile_names()]
     assert {profile.name for profile in loaded} == set(profile_names()) >= {"sdumla", "sim"}
-    assert len({profile.code for profile in loaded}) == len(loaded)
+    assert len({profile.id for profile in loaded}) == len(loaded)
     for profile in loaded:
         assert 0 < profile.fmr_bound < 1e-5
         assert profile.unwrap.rows % 32 == profile.unwrap.columns % 64 == 0
+
+
+def test_whatever_shapes_a_template_changes_the_profiles_id_and_a_threshold_does_not() -> None:
+    other = replace(SDUMLA, ridges=replace(SDUMLA.ridges, sigma=3.6))
+    stricter = replace(SDUMLA, decision=replace(SDUMLA.decision, threshold=0.5))
+    assert other.id != SDUMLA.id == stricter.id
+
+
+@pytest.mark.parametrize("turn", [90, 180, 270])
+def test_a_sensor_that_lies_another_way_round_gives_the_same_template(turn: int) -> None:
+    upright = picture("a", 0)
+    turned = np.ascontiguousarray(np.rot90(upright, turn // 90))  # counter-clockwise
+    height, width = turned.shape
+    region = replace(sim().region, turn=turn, right=width, bottom=height)
+    profile = replace(sim(), width=width, height=height, region=region)
+    one, other = extract(upright, sim()).template, extract(turned, profile).template
+    assert one is not None
+    assert other is not None
+    assert parse(one).bits == parse(other).bits
+
+
+def test_frames_that_end_at_the_fingers_edges_are_unrolled_whole() -> None:
+    middle = picture("a", 0)[70:170]
+    region = replace(sim().region, bottom=100, rows=100)
+    edges = replace(sim().edges, traced=False)
+    profile = replace(sim(), height=100, region=region, edges=edges)
+    found = extract(middle, profile)
+    assert found.template is not None
+    assert extract(np.full_like(middle, 90), profile).hint is Hint.CENTRE
 
 
 @pytest.mark.parametrize("name", ["", "no-such", "../sdumla", "a/b"])
@@ -290,7 +319,19 @@ def test_an_unknown_profile_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("code = 1", ""), ("code = 1", 'code = "1"'), ("[edges]", "[edge]"), ("sigma = 3.5", "sigma = true"), ("]", "")],
+    [
+        ("tries = 3", ""),
+        ("tries = 3", 'tries = "3"'),
+        ("tries = 3", "tries = 0"),
+        ("[edges]", "[edge]"),
+        ("sigma = 3.5", "sigma = true"),
+        ("sigma = 3.5", "sigma = nan"),
+        ("]", ""),
+        ("turn = 0", "turn = 45"),
+        ("right = 320", "right = 321"),
+        ("columns = 192", "columns = 190"),
+        ("width = 320", "width = 400000"),
+    ],
 )
 def test_a_profile_that_is_wrong_names_its_file(tmp_path: Path, old: str, new: str) -> None:
     file = tmp_path / "odd.toml"

@@ -35,4 +35,4 @@ async def test_a_probe_comes_out_of_the_sandbox(tmp_path: Path) -> None:
         assert (await soon(watcher.frames)).message == StateChange(State.FINGER_DOWN)
         probe = (await soon(watcher.frames)).message
     assert isinstance(probe, Probe)
-    assert parse(probe.data).profile == sim().code
+    assert parse(probe.data).profile == sim().id

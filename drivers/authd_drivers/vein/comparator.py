@@ -48,11 +48,11 @@ class Recent:
 
 
 class VeinComparator:
-    """Implements `authd.driver.Comparator`. Probes and templates are the wire form of engine/template.py."""
+    """Implements `authd.driver.Comparator`. Probes and templates are records of engine/template.py."""
 
     def __init__(self, profiles: Sequence[SensorProfile] = ()) -> None:
         known = profiles or [load_profile(name) for name in profile_names()]
-        self._profiles = {profile.code: profile for profile in known}
+        self._profiles = {profile.id: profile for profile in known}
         self._gallery = Gallery()
         self._recent = Recent()
 
@@ -107,7 +107,7 @@ class VeinComparator:
     def _parse(self, data: bytes) -> Template:
         template = parse(data)
         if template.profile not in self._profiles:
-            raise DriverError(Fault.PROTOCOL, "no profile has this code")
+            raise DriverError(Fault.PROTOCOL, "no profile has this id: this template was made under other settings")
         return template
 
 

@@ -38,7 +38,7 @@ class Gallery:
     def __init__(self) -> None:
         self._fine: Words = np.zeros((0, FINE_WORDS), np.uint64)
         self._rough: Words = np.zeros((0, ROUGH_WORDS), np.uint64)
-        self._codes: npt.NDArray[np.uint8] = np.zeros(0, np.uint8)
+        self._codes: npt.NDArray[np.uint32] = np.zeros(0, np.uint32)
         self._names: list[tuple[str, str]] = []
         self._rows: dict[str, list[int]] = {}
 
@@ -68,7 +68,7 @@ class Gallery:
         old = (self._fine, self._rough)
         self._fine = np.concatenate([self._fine, fine])
         self._rough = np.concatenate([self._rough, coarse(fine)])
-        self._codes = np.concatenate([self._codes, np.array([each.profile for each in parsed], np.uint8)])
+        self._codes = np.concatenate([self._codes, np.array([each.profile for each in parsed], np.uint32)])
         self._names += [(reference.subject, reference.id) for reference in references]
         for array in (*old, fine):
             array.fill(0)

@@ -11,11 +11,12 @@ import numpy.typing as npt
 from authd.driver import DriverError, Fault, Hint
 from authd_drivers.vein.engine.edges import find_edges
 from authd_drivers.vein.engine.profile import SensorProfile
-from authd_drivers.vein.engine.quality import finger_there, grade, pose_hint
+from authd_drivers.vein.engine.quality import finger_there, grade, pose_hint, something_there
+from authd_drivers.vein.engine.region import view
 from authd_drivers.vein.engine.ridges import ridge_pixels, ridge_strength
 from authd_drivers.vein.engine.scratch import Scratch
 from authd_drivers.vein.engine.template import Template, pack, pool
-from authd_drivers.vein.engine.unwrap import fit_shape, unwrap
+from authd_drivers.vein.engine.unwrap import Shape, fit_shape, unwrap, whole_view
 
 Image = npt.NDArray[np.uint8]
 
@@ -24,14 +25,16 @@ cv2.setNumThreads(1)  # the pictures are small, and the sandbox counts threads
 
 @dataclass(frozen=True, slots=True)
 class Extraction:
-    """What came of one frame. template: wire form (template.py), None where the capture was not good enough.
+    """What came of one frame. template: record of template.py, None where the capture was not good enough.
 
-    quality: 0 to 1; hint: what the person can do better, None with a template.
+    quality: 0 to 1; hint: what the person can do better, None with a template; pad: 0 (attack) to 1 (living), None
+    where it was not looked at.
     """
 
     template: bytes | None
     quality: float
     hint: Hint | None
+    pad: float | None = None
 
 
 def extract(frame: Image, profile: SensorProfile) -> Extraction:
@@ -41,24 +44,37 @@ def extract(frame: Image, profile: SensorProfile) -> Extraction:
     """
     _check(frame, profile)
     with Scratch() as scratch:
-        edges = find_edges(frame, profile.edges, scratch)
-        shape = fit_shape(edges, profile.width, profile.unwrap)
-        if hint := pose_hint(edges, shape, profile):
+        seen = view(frame, profile.region, scratch)
+        shape, hint = _shape(seen, profile, scratch)
+        if hint:
             return Extraction(None, 0.0, hint)
-        skin = unwrap(frame, shape, profile.unwrap, scratch)
+        skin = unwrap(seen, shape, profile.unwrap, scratch)
         strength = ridge_strength(skin, profile.ridges, scratch)
         quality, hint = grade(strength, shape, profile)
         if hint:
             return Extraction(None, quality, hint)
         bits = pool(ridge_pixels(strength, profile.ridges))
-    return Extraction(pack(Template(profile.code, quality, bits)), quality, None)
+    return Extraction(pack(Template(profile.id, quality, bits)), quality, None)
 
 
 def sees_finger(frame: Image, profile: SensorProfile) -> bool:
     """Whether a finger is in the frame, well laid or not; about a quarter of the time of `extract`."""
     _check(frame, profile)
     with Scratch() as scratch:
-        return finger_there(find_edges(frame, profile.edges, scratch), profile)
+        seen = view(frame, profile.region, scratch)
+        if not profile.edges.traced:
+            return something_there(seen, profile)
+        return finger_there(find_edges(seen, profile.edges, scratch), profile)
+
+
+def _shape(seen: Image, profile: SensorProfile, scratch: Scratch) -> tuple[Shape, Hint | None]:
+    """Where the finger lies in the view, and what is wrong with how it lies."""
+    if not profile.edges.traced:
+        shape = whole_view(profile.region.columns, profile.region.rows, profile.unwrap)
+        return shape, None if something_there(seen, profile) else Hint.CENTRE
+    edges = find_edges(seen, profile.edges, scratch)
+    shape = fit_shape(edges, profile.region.columns, profile.unwrap)
+    return shape, pose_hint(edges, shape, profile)
 
 
 def _check(frame: Image, profile: SensorProfile) -> None:

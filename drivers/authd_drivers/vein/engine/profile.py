@@ -6,21 +6,42 @@ reads these too, so nothing here imports more than the standard library.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
+MAX_PIXELS = 16_000_000
 PROFILES = Path(__file__).resolve().parent.parent / "profiles"
+
+
+@dataclass(frozen=True, slots=True)
+class RegionSettings:
+    """What of the frame is looked at, and how large: everything after it is in pixels of this *view*.
+
+    The window `left` to `right`, `top` to `bottom` (pixels of the frame) is turned by `turn` degrees clockwise, so that
+    the finger lies along the rows, and resized to `columns` x `rows`.
+    """
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    turn: int
+    columns: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
 class EdgeSettings:
     """How the finger's edges are traced. `left` and `right` leave out columns where the housing is in view (pixels)."""
 
+    traced: bool
+    """False for a sensor whose frames end at the finger's edges: there is nothing to trace."""
     left: int
     right: int
     columns: int
@@ -56,6 +77,14 @@ class RidgeSettings:
 
     sigma: float
     keep: float
+
+
+@dataclass(frozen=True, slots=True)
+class SearchSettings:
+    """Largest shift of one template over another, in cells of 32 x 64."""
+
+    rows: int
+    columns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,19 +131,30 @@ class DecisionSettings:
 
 @dataclass(frozen=True, slots=True)
 class SensorProfile:
-    """One kind of sensor. `code` stands for it in every probe, so that captures of two sensors are never compared."""
+    """One kind of sensor: `width` x `height` pixels, one of which is `pitch` millimetres of finger."""
 
     name: str
-    code: int
     width: int
     height: int
+    pitch: float
     tries: int
     """Frames of one touch that are tried before the person gets a hint."""
+    region: RegionSettings
     edges: EdgeSettings
     unwrap: UnwrapSettings
     ridges: RidgeSettings
+    search: SearchSettings
     quality: QualitySettings
     decision: DecisionSettings
+
+    @property
+    def id(self) -> int:
+        """Stands for the sensor in every template: 32 bits of a hash over the name and all that shapes a template.
+
+        Captures of two sensors, or of one under other settings, are never compared.
+        """
+        shaping = (self.name, self.width, self.height, self.region, self.edges, self.unwrap, self.ridges)
+        return int.from_bytes(hashlib.sha256(repr(shaping).encode()).digest()[:4])
 
     @property
     def fmr_bound(self) -> float:
@@ -146,18 +186,51 @@ def read_profile(path: Path) -> SensorProfile:
     except (OSError, ValueError) as error:
         raise ProfileError(f"{path.name}: {error}") from error
     parts = {key: _filled(kind, table.get(key), f"{path.name}: [{key}]") for key, kind in _PARTS.items()}
-    return _filled(SensorProfile, {**table, **parts}, path.name)
+    profile = _filled(SensorProfile, {**table, **parts}, path.name)
+    for wrong, why in _wrongs(profile):
+        if wrong:
+            raise ProfileError(f"{path.name}: {why}")
+    return profile
+
+
+def _wrongs(profile: SensorProfile) -> Iterator[tuple[bool, str]]:
+    """What a profile can be wrong about, and how to say it."""
+    region, edges, unwrap = profile.region, profile.edges, profile.unwrap
+    yield not 1 <= profile.width * profile.height <= MAX_PIXELS, f"frames of at most {MAX_PIXELS} pixels are expected"
+    yield not 1 <= profile.tries <= 20, "tries: 1 to 20 are expected"
+    yield profile.pitch <= 0, "pitch: more than 0 is expected"
+    inside = 0 <= region.left < region.right <= profile.width and 0 <= region.top < region.bottom <= profile.height
+    yield not inside, "[region]: a window inside the frame is expected"
+    yield region.turn not in (0, 90, 180, 270), "[region]: turn: 0, 90, 180 or 270 is expected"
+    yield not (16 <= region.columns <= 4096 and 16 <= region.rows <= 4096), "[region]: 16 to 4096 pixels are expected"
+    yield not 0 <= edges.left < edges.right <= region.columns, "[edges]: columns inside the view are expected"
+    yield (
+        not (8 <= edges.columns <= 1024 and 16 <= edges.rows <= 1024),
+        "[edges]: a grid of 8x16 to 1024x1024 is expected",
+    )
+    whole = 64 <= unwrap.columns <= 1024 and 32 <= unwrap.rows <= 1024
+    yield (
+        not whole or unwrap.columns % 64 != 0 or unwrap.rows % 32 != 0,
+        "[unwrap]: multiples of 64 columns and 32 rows are expected",
+    )
+    yield not 0 < unwrap.degrees < 90, "[unwrap]: degrees: more than 0 and less than 90 are expected"
+    yield not 0.3 <= profile.ridges.sigma <= 30, "[ridges]: sigma: 0.3 to 30 are expected"
+    yield not 0 < profile.ridges.keep <= 1, "[ridges]: keep: more than 0, at most 1 is expected"
+    yield profile.search.rows < 0 or profile.search.columns < 0, "[search]: 0 or more cells are expected"
+    yield not -1 <= profile.decision.threshold <= 1, "[decision]: threshold: -1 to 1 is expected"
 
 
 _PARTS: Mapping[str, type[Any]] = {
+    "region": RegionSettings,
     "edges": EdgeSettings,
     "unwrap": UnwrapSettings,
     "ridges": RidgeSettings,
+    "search": SearchSettings,
     "quality": QualitySettings,
     "decision": DecisionSettings,
 }
 _Part = TypeVar("_Part")
-_KINDS: Mapping[str, type] = {"int": int, "float": float, "str": str}
+_KINDS: Mapping[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
 def _filled(kind: type[_Part], content: object, where: str) -> _Part:
@@ -172,6 +245,8 @@ def _filled(kind: type[_Part], content: object, where: str) -> _Part:
         plain = _KINDS.get(name)
         if plain and not (type(table[key]) is plain or (plain is float and type(table[key]) is int)):
             raise ProfileError(f"{where}: {key}: {name} is expected")
+        if plain is float and not math.isfinite(table[key]):
+            raise ProfileError(f"{where}: {key}: a finite number is expected")
     return kind(**table)
 
 

@@ -18,8 +18,14 @@ Floats = npt.NDArray[np.float32]
 def finger_there(edges: Edges, profile: SensorProfile) -> bool:
     """Whether the edges can be those of a finger at all."""
     settings = profile.quality
-    width = float(np.median(edges.rows[1] - edges.rows[0])) / profile.height
+    width = float(np.median(edges.rows[1] - edges.rows[0])) / profile.region.rows
     return edges.contrast >= settings.edge_contrast and settings.width_min <= width <= settings.width_max
+
+
+def something_there(seen: npt.NDArray[np.uint8], profile: SensorProfile) -> bool:
+    """Whether a view that ends at the finger's edges, shape (rows, columns), is neither dark nor flat nor full."""
+    middle = seen[:: max(1, len(seen) // 32), :: max(1, seen.shape[1] // 64)].astype(np.float32)
+    return float(np.log(middle + profile.edges.floor).std()) >= profile.quality.edge_contrast
 
 
 def pose_hint(edges: Edges, shape: Shape, profile: SensorProfile) -> Hint | None:

@@ -1,15 +1,16 @@
-"""Step 4: a picture of veins as 32 x 64 bits, and its form on the wire.
+"""Step 4: a picture of veins as 32 x 64 bits, and the record `AVT1` in which it is kept and sent.
 
-Wire form, 266 bytes: `AV`, version 1, profile code, quality in 255ths, 0, CRC-32 (big-endian) of all else, 256 bytes of
-bits: rows from the upper to the lower side, in each the columns from the left, lowest bit first. The checksum finds
-accidents; forgery is the sealed store's and the sandbox's matter.
+272 bytes, big-endian: `AVT1`, version of the algorithm (1), finger code of ISO/IEC 19794 (0 in a probe), quality in
+255ths, 0, id of the sensor's profile (4), 256 bytes of bits: rows from the upper to the lower side, in each the columns
+from the left, lowest bit first; CRC-32 of all before it (4). The checksum finds accidents; forgery is the sealed
+store's and the sandbox's matter.
 """
 
 from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,21 +22,33 @@ if TYPE_CHECKING:
 
 ROWS, COLUMNS = 32, 64
 TEMPLATE_BYTES = ROWS * COLUMNS // 8
-VERSION = 1
-_HEAD = struct.Struct(">2sBBBx")
+MAGIC = b"AVT1"
+ALGORITHM = 1
+"""Raised whenever the steps before this one change so that old templates would be compared with new probes in vain."""
+_HEAD = struct.Struct(">4sBBBxI")
 _SUM = struct.Struct(">I")
-WIRE_BYTES = _HEAD.size + _SUM.size + TEMPLATE_BYTES
+WIRE_BYTES = _HEAD.size + TEMPLATE_BYTES + _SUM.size
 FEWEST, MOST = ROWS * COLUMNS // 50, ROWS * COLUMNS * 4 // 5
 """Bits set that a picture of veins can have; an empty or full map would be like everything."""
+FINGERS = (
+    "unknown",
+    *(f"right_{name}" for name in ("thumb", "index", "middle", "ring", "little")),
+    *(f"left_{name}" for name in ("thumb", "index", "middle", "ring", "little")),
+)
+"""Names by finger code (ISO/IEC 19794-1, finger positions)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """The features of one sample. bits: 256 bytes; profile: code of the sensor's profile; quality: 0 to 1."""
+    """The features of one sample. profile: id of the sensor's profile; quality: 0 to 1; bits: 256 bytes.
+
+    finger: its code, an index of `FINGERS`.
+    """
 
     profile: int
     quality: float
     bits: bytes
+    finger: int = 0
 
 
 def pool(pixels: npt.NDArray[np.bool_]) -> bytes:
@@ -46,21 +59,27 @@ def pool(pixels: npt.NDArray[np.bool_]) -> bytes:
 
 
 def pack(template: Template) -> bytes:
-    """Write the wire form."""
-    head = _HEAD.pack(b"AV", VERSION, template.profile, round(255 * template.quality))
-    return head + _SUM.pack(zlib.crc32(template.bits, zlib.crc32(head))) + template.bits
+    """Write the record."""
+    head = _HEAD.pack(MAGIC, ALGORITHM, template.finger, round(255 * template.quality), template.profile)
+    body = head + template.bits
+    return body + _SUM.pack(zlib.crc32(body))
 
 
 def parse(data: bytes) -> Template:
-    """Read the wire form. Raises `DriverError` (`Fault.PROTOCOL`) for anything else, in constant time and memory."""
+    """Read a record. Raises `DriverError` (`Fault.PROTOCOL`) for anything else, in constant time and memory."""
     if len(data) != WIRE_BYTES:
-        raise DriverError(Fault.PROTOCOL, f"a probe of {WIRE_BYTES} bytes is expected")
-    head, bits = data[: _HEAD.size], data[-TEMPLATE_BYTES:]
-    magic, version, profile, quality = _HEAD.unpack(head)
-    if magic != b"AV" or version != VERSION or head[-1]:
-        raise DriverError(Fault.PROTOCOL, "a probe of version 1 is expected")
-    if _SUM.unpack_from(data, _HEAD.size)[0] != zlib.crc32(bits, zlib.crc32(head)):
+        raise DriverError(Fault.PROTOCOL, f"a template of {WIRE_BYTES} bytes is expected")
+    magic, algorithm, finger, quality, profile = _HEAD.unpack_from(data)
+    if magic != MAGIC or algorithm != ALGORITHM:
+        raise DriverError(Fault.PROTOCOL, f"a template {MAGIC.decode()} of algorithm {ALGORITHM} is expected")
+    if _SUM.unpack_from(data, WIRE_BYTES - _SUM.size)[0] != zlib.crc32(data[: -_SUM.size]):
         raise DriverError(Fault.PROTOCOL, "the checksum does not fit")
-    if not FEWEST <= int.from_bytes(bits).bit_count() <= MOST:
+    bits = bytes(data[_HEAD.size : -_SUM.size])
+    if finger >= len(FINGERS) or data[7] or not FEWEST <= int.from_bytes(bits).bit_count() <= MOST:
         raise DriverError(Fault.PROTOCOL, "this is no picture of veins")
-    return Template(profile, quality / 255, bytes(bits))
+    return Template(profile, quality / 255, bits, finger)
+
+
+def of_finger(data: bytes, name: str) -> bytes:
+    """Return the record with the code of a finger's name. Raises `DriverError` for a malformed record, `ValueError`."""
+    return pack(replace(parse(data), finger=FINGERS.index(name)))

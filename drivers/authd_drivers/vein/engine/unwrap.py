@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cache
 
@@ -37,6 +38,14 @@ def fit_shape(edges: Edges, width: int, settings: UnwrapSettings) -> Shape:
     fit, residual = _robust_fit(traced, edges.rows.T.astype(np.float64), settings)
     top, bottom = (wanted @ fit).T.astype(np.float32)
     return Shape(columns, (top + bottom) / 2, (bottom - top) / 2, residual)
+
+
+def whole_view(width: int, height: int, settings: UnwrapSettings) -> Shape:
+    """Return the shape of a finger whose seen part fills the view to its upper and lower end."""
+    columns = ((np.arange(settings.columns) + 0.5) * (width / settings.columns) - 0.5).astype(np.float32)
+    radius = height / 2 / math.sin(math.radians(settings.degrees))
+    level = np.ones_like(columns)
+    return Shape(columns, level * np.float32(height / 2 - 0.5), level * np.float32(radius), 0.0)
 
 
 def unwrap(frame: Image, shape: Shape, settings: UnwrapSettings, scratch: Scratch) -> Image:
