@@ -32,6 +32,8 @@ class Edges:
 def find_edges(frame: Image, settings: EdgeSettings, scratch: Scratch) -> Edges:
     """Trace the edges of the finger in a frame of shape (height, width)."""
     gradient = _gradient(frame, settings, scratch)
+    if not settings.bright:
+        np.negative(gradient, out=gradient)
     half = round(settings.rows * settings.reach)
     gain = scratch(np.stack([gradient[:half], -gradient[::-1][:half]]))
     path = _best_paths(gain, settings.stiffness)

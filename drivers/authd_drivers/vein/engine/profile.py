@@ -42,6 +42,8 @@ class EdgeSettings:
 
     traced: bool
     """False for a sensor whose frames end at the finger's edges: there is nothing to trace."""
+    bright: bool
+    """Whether the finger is brighter than what is around it; False where lamps shine past it."""
     left: int
     right: int
     columns: int
