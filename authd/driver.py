@@ -113,6 +113,7 @@ class Probe:
     """The features of one sample, to be compared by authd's verifier. Ends a `Capture`.
 
     data: the driver's own format, at most `MAX_PROBE_BYTES`; quality and pad: 0 (worst) to 1; pad None: cannot tell.
+    Scale pad so that 0.5 is the driver's own limit: below it the sample is refused as an attack, whoever it looks like.
     """
 
     data: bytes

@@ -44,7 +44,7 @@ class Charges:
             await self._save(key, throttle.refund_claim(self._of(key), owed))
         elif owed is not None and isinstance(found, Candidate):
             await self._save(key, throttle.succeed(self._of(key), now))
-        elif owed is None and found in (Miss.NOBODY, Miss.REPLAYED):
+        elif owed is None and found in (Miss.NOBODY, Miss.REPLAYED, Miss.ATTACK):
             await self._save(key, throttle.charge_seat(self._of(key), now))
 
     def over(self, sample: Sample) -> None:

@@ -213,6 +213,8 @@ class Evidence:
     margin: float = 0.0
     """Distance to the second-best person in the scope."""
     pad_level: str = "none"
+    pad: float | None = None
+    """Presentation attack score of the sample (`ports.Sample`), None where the reader cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -261,6 +263,8 @@ class Miss(StrEnum):
     """The verifier is gone, slow or busy: nobody's fault, never charged."""
     REPLAYED = "replayed"
     """The probe is identical, or nearly so, to an earlier one: a recording, not a finger."""
+    ATTACK = "attack"
+    """The reader does not believe that it was a living finger. The person is told no more than at any other miss."""
 
 
 Found = Candidate | Miss
@@ -279,6 +283,7 @@ class Request:
     grade: Grade
     margin: float = 0.0
     pad_level: str = "none"
+    pad: float | None = None
     resource: str = ""
     """What a step-up is for, `system` or `system/purpose`; empty for a login."""
     fresh: frozenset[Factor] = frozenset()

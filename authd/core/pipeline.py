@@ -117,6 +117,7 @@ class Pipeline(Host):
             grade=seen.grade,
             margin=seen.margin,
             pad_level=seen.pad_level,
+            pad=seen.pad,
             resource=asked.purpose if asked else "",
             fresh=frozenset({seen.factor}),
             owner=state.owner.subject if state.owner else None,
@@ -158,6 +159,7 @@ class Pipeline(Host):
             grade=owner.evidence.grade,
             margin=owner.evidence.margin,
             pad_level=owner.evidence.pad_level,
+            pad=owner.evidence.pad,
             fresh=frozenset({owner.evidence.factor}),
             owner=owner.subject,
         )

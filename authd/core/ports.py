@@ -41,6 +41,10 @@ class Unavailable(PortError):
     """A child process is gone, hung or busy; it is being restarted."""
 
 
+SUSPECT = 0.5
+"""A sample whose presentation attack score is below this is refused, whoever it looks like."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A probe as it left the reader child: features, never an image. At most 64 kB with its frame."""
@@ -51,7 +55,10 @@ class Sample:
     quality: float
     """0 (useless) to 1 (best)."""
     pad: float | None = None
-    """Presentation attack score, 0 (attack) to 1 (living finger); None where the reader cannot tell."""
+    """Presentation attack score, 0 (attack) to 1 (living finger); None where the reader cannot tell.
+
+    A driver scales it so that its own limit is `SUSPECT`: a sample below that is an attack.
+    """
     claim: SubjectId | None = None
     """The person whose finger it claims to be, where the reader or a tile named one (1:1)."""
 

@@ -16,7 +16,7 @@ from typing import Final
 from authd.core.host import Finger
 from authd.core.model import Entry, Hint, Kind, Miss, Nonce, ReaderId, SeatId, SessionId, SubjectId, Value
 from authd.core.pipeline import Pipeline
-from authd.core.ports import Hinted, PortError, Sample
+from authd.core.ports import SUSPECT, Hinted, PortError, Sample
 from authd.service.anchored import OFFICER, STAFF, Anchored
 from authd.service.bus.house import Enrolment, EnrolStep, Error, Refused
 from authd.service.pdp import Pdp
@@ -220,6 +220,10 @@ class _Sitting:
             if isinstance(heard, Hinted):
                 yield self._step("hint", heard.hint)
                 continue
+            if heard.pad is not None and heard.pad < SUSPECT:
+                self._refuse_attack()
+                yield self._step("hint", Hint.REMOVE_AND_RETRY)
+                continue
             self.samples.append(heard)
             if len(self.samples) < SAMPLES:
                 continue
@@ -231,6 +235,11 @@ class _Sitting:
             else:
                 return
         raise Refused(Error.REFUSED, "too many unusable touches; try another finger")
+
+    def _refuse_attack(self) -> None:
+        ports = self._desk.pipeline.ports
+        why: dict[str, Value] = {"why": Miss.ATTACK.value}
+        ports.ledger.write(Entry(Kind.ATTEMPT_REFUSED, self._seat, at=ports.clock.now(), data=why))
 
     def _step(self, name: str, hint: Hint | None = None) -> EnrolStep:
         return EnrolStep(name, len(self.samples) / SAMPLES, hint)

@@ -18,7 +18,7 @@ from authd.service.anchored import Anchored
 from authd.service.bus.outlet import Outlet
 from authd.service.clock import BootClock, Dice
 from authd.service.config import Config, ConfigError, ReaderConfig
-from authd.service.host.manifest import ManifestError, fill
+from authd.service.host.manifest import ManifestError, fill, settled
 from authd.service.keys import Keys
 from authd.service.ledger import KeySigner, Ledger
 from authd.service.readers import HostReaders, ReaderPlan
@@ -65,7 +65,7 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
     anchored = Anchored(store, ledger)
     await anchored.agree()
     point.directory.set_people(attributes(person) for person in store.people.values())
-    manifests = {plan.id: plan.driver.manifest for plan in plans}
+    manifests = {plan.id: settled(plan.driver.manifest, plan.settings) for plan in plans}
     modalities = {id_: each.modality for id_, each in manifests.items() if each.kind == "touch"}
     verifier = ChildVerifier(
         keys.folder / "host.key",

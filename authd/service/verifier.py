@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 
 from authd.core.model import Candidate, Evidence, Factor, Fault, Found, Grade, Hint, Miss, ReaderId, SubjectId
-from authd.core.ports import Clock, PortError, Sample, Unavailable
+from authd.core.ports import SUSPECT, Clock, PortError, Sample, Unavailable
 from authd.service.host.frames import (
     Answer,
     Ended,
@@ -150,6 +150,8 @@ class ChildVerifier:
     async def identify(self, sample: Sample, scope: Sequence[SubjectId]) -> Found:
         """Part of `ports.Verifier`."""
         captured_at = self._clock.now()
+        if sample.pad is not None and sample.pad < SUSPECT:
+            return Miss.ATTACK
         if not self.ready.is_set():
             raise Unavailable("verifier: no gallery")
         wanted = [sample.claim] if sample.claim is not None else list(scope)
@@ -170,7 +172,8 @@ class ChildVerifier:
             answer.reference,
             answer.score,
             answer.margin,
-            self._readers[sample.reader].pad_level,
+            self._readers[sample.reader].pad_level if sample.pad is not None else "none",
+            sample.pad,
         )
         return Candidate(SubjectId(answer.subject), evidence)
 

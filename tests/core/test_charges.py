@@ -113,7 +113,7 @@ def test_counters_of_an_earlier_life_count_on() -> None:
         assert house.calls.count("identify") == 5
 
 
-@pytest.mark.parametrize("found", [Miss.NOBODY, Miss.REPLAYED])
+@pytest.mark.parametrize("found", [Miss.NOBODY, Miss.REPLAYED, Miss.ATTACK])
 def test_every_unnamed_miss_counts(found: Miss) -> None:
     with House() as house:
         house.faults["identify"] = found

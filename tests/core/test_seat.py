@@ -422,8 +422,9 @@ def test_two_misses_show_the_other_ways() -> None:
     )
 
 
-def test_a_replayed_probe_is_refused() -> None:
-    book = Playbook() >> quietly(capture()) >> verdict(Miss.REPLAYED) << "write attempt.refused"
+@pytest.mark.parametrize("found", [Miss.REPLAYED, Miss.ATTACK])
+def test_a_recording_and_an_attack_are_refused(found: Miss) -> None:
+    book = Playbook() >> quietly(capture()) >> verdict(found) << "write attempt.refused"
     assert book << "show locked other_way" << "arm n2"
 
 

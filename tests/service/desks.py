@@ -71,6 +71,8 @@ class World:
         self.references: dict[SubjectId, list[str]] = {}
         self.unfit: list[NoTemplate] = []
         """What the next enrolments of the verifier raise."""
+        self.pads: list[float] = []
+        """What the reader says of the next touches; nothing of those after."""
         self.deaf: port.PortError | None = None
         """What the verifier answers to `add` and `remove`."""
         self.reloads = 0
@@ -91,7 +93,8 @@ class World:
         nonce = await self.armed[seat].get()
         while not self.armed[seat].empty():
             nonce = self.armed[seat].get_nowait()
-        self._queues[seat].put_nowait(port.Sample(READERS[seat], nonce, finger.encode(), 0.9))
+        pad = self.pads.pop(0) if self.pads else None
+        self._queues[seat].put_nowait(port.Sample(READERS[seat], nonce, finger.encode(), 0.9, pad))
 
     def hear(self, seat: SeatId, heard: port.Heard) -> None:
         """The seat's devices say this."""

@@ -232,6 +232,14 @@ async def test_a_replayed_finger_is_nobodys(world: World, monkeypatch: pytest.Mo
     await refused(world.enrol(order("1001", officer=True, founding=True), "chief"), Error.REFUSED)
 
 
+async def test_an_attack_is_no_presentation_and_is_recorded(world: World) -> None:
+    world.pads = [0.9, 0.1, 0.9]
+    steps = await world.enrol(order("1001", officer=True, founding=True), "chief")
+    assert [step.step for step in steps] == ["touch", "touch", "hint", "touch", "touch", "done"]
+    (row,) = [row for row in await world.ledger.entries(f"seat:{ONE}") if row.entry.kind is Kind.ATTEMPT_REFUSED]
+    assert row.entry.data == {"why": "attack"}
+
+
 BAD = {
     "staff number": order("../1003", officer=True, founding=True),
     "name": order(name="\u202e", officer=True, founding=True),

@@ -67,6 +67,14 @@ def test_holidays_come_from_the_settings(tmp_path: Path) -> None:
     assert pdp(bundle, replace(NOON, date="2026-11-25")).decide(LOGIN).permitted
 
 
+def test_a_site_may_ask_more_of_a_finger_than_the_reader_does(tmp_path: Path) -> None:
+    rules = '@id("site.pad") forbid (principal, action, resource) unless { context has pad && context.pad >= 700 };'
+    asks = pdp(read(site(tmp_path, rules)))
+    assert asks.decide(replace(LOGIN, pad_level="heuristic", pad=0.7)).permitted
+    assert refused(asks.decide(replace(LOGIN, pad_level="heuristic", pad=0.6)), "site.pad")
+    assert refused(asks.decide(LOGIN), "site.pad")
+
+
 def test_an_untrusted_clock_opens_nothing_unless_settings_say_so(tmp_path: Path) -> None:
     wrong = LocalTime(minute=60, weekday=7, date="1970-01-04", trusted=False)
     assert refused(pdp(time=wrong).decide(LOGIN), "base.hours.clock", message=Message.REFUSED_HOURS)

@@ -133,8 +133,8 @@ def child(verifier: ChildVerifier) -> InProcess:
     return cast("InProcess", verifier.keeper)
 
 
-def sample(probe: bytes = PROBE, claim: SubjectId | None = None) -> Sample:
-    return Sample(R, NONCE, probe, 1.0, claim=claim)
+def sample(probe: bytes = PROBE, claim: SubjectId | None = None, pad: float | None = None) -> Sample:
+    return Sample(R, NONCE, probe, 1.0, pad, claim)
 
 
 async def enrolled(
@@ -148,13 +148,30 @@ async def enrolled(
 
 async def test_a_match_is_a_candidate_with_its_evidence(verifier: ChildVerifier, store: Store) -> None:
     template = await enrolled(verifier, store)
-    found = await verifier.identify(sample(), [A, B])
+    found = await verifier.identify(sample(pad=0.75), [A, B])
     assert isinstance(found, Candidate)
     assert found.subject == A
     evidence = found.evidence
     assert (evidence.reader, evidence.factor, evidence.grade) == (R, Factor.VEIN, Grade.MATCHED)
     assert (evidence.nonce, evidence.captured_at, evidence.reference) == (NONCE, 7, template.reference)
-    assert (evidence.score, evidence.margin, evidence.pad_level) == (1.0, 1.0, "heuristic")
+    assert (evidence.score, evidence.margin) == (1.0, 1.0)
+    assert (evidence.pad_level, evidence.pad) == ("heuristic", 0.75)
+
+
+@pytest.mark.parametrize("claim", [None, A])
+async def test_what_the_reader_takes_for_an_attack_is_nobody(
+    verifier: ChildVerifier, store: Store, claim: SubjectId | None
+) -> None:
+    await enrolled(verifier, store)
+    assert await verifier.identify(sample(claim=claim, pad=0.49), [A, B]) is Miss.ATTACK
+    assert isinstance(await verifier.identify(sample(claim=claim, pad=0.5), [A, B]), Candidate)
+
+
+async def test_a_reader_that_cannot_tell_has_no_level(verifier: ChildVerifier, store: Store) -> None:
+    await enrolled(verifier, store)
+    found = await verifier.identify(sample(), [A])
+    assert isinstance(found, Candidate)
+    assert (found.evidence.pad_level, found.evidence.pad) == ("none", None)
 
 
 async def test_nobody_out_of_scope_is_found(verifier: ChildVerifier, store: Store) -> None:

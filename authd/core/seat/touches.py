@@ -105,7 +105,7 @@ def miss(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event.found, Miss)
     if event.found is Miss.UNAVAILABLE:
         return unsuccessful(seat, Message.FAULT, now)
-    refused = event.found is Miss.REPLAYED
+    refused = event.found in (Miss.REPLAYED, Miss.ATTACK)
     kind = Kind.ATTEMPT_REFUSED if refused else Kind.ATTEMPT_NOT_RECOGNISED
     entry = entry_of(seat, kind, now, data={"why": event.found.value})
     misses = seat.misses + 1

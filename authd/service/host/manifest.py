@@ -4,6 +4,7 @@
     modality = "vein"               # what the samples are, the name of the comparator; "" for a signal
     capabilities = ["capture", "watch"]
     pad_level = "none"              # none | heuristic | vendor: what is done against false fingers
+    pad_level_with = {lamp = "heuristic"}   # another level for a reader that has this setting
     simulator = false               # true only in the simulators' distribution
     settings = ["source"]           # names it understands in `[reader.*]`; leave out to accept any
     devices = ["{source#/dev/}"]    # device nodes it may open, read, write and ioctl
@@ -31,6 +32,7 @@ import msgspec
 from authd.service.host.grants import Grants, Limits
 
 MAX_MANIFEST_BYTES = 16_384
+PadLevel = Literal["none", "heuristic", "vendor"]
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?:#([^{}]+))?\}")
 
 
@@ -44,7 +46,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     kind: Literal["touch", "signal"]
     modality: str = ""
     capabilities: tuple[Literal["capture", "watch"], ...]
-    pad_level: Literal["none", "heuristic", "vendor"] = "none"
+    pad_level: PadLevel = "none"
+    pad_level_with: dict[str, PadLevel] = {}
     simulator: bool = False
     settings: tuple[str, ...] | None = None
     devices: tuple[str, ...] = ()
@@ -73,6 +76,12 @@ def _sensible(manifest: Manifest) -> Manifest:
     if manifest.kind == "signal" and "watch" not in manifest.capabilities:
         raise ManifestError('kind "signal": the capability "watch" is expected')
     return manifest
+
+
+def settled(manifest: Manifest, settings: Mapping[str, str]) -> Manifest:
+    """Return the manifest with the `pad_level` of a reader with these settings."""
+    levels = (level for name, level in manifest.pad_level_with.items() if settings.get(name))
+    return msgspec.structs.replace(manifest, pad_level=next(levels, manifest.pad_level))
 
 
 def fill(manifest: Manifest, settings: Mapping[str, str]) -> Grants:

@@ -115,6 +115,8 @@ def _context(settings: Settings, seat: SeatAttrs, request: Request, time: LocalT
         "duty": {"open": hours.open_on(time.weekday, holiday), "from": hours.start, "until": hours.end},
         "settings": _given(settings),
     }
+    if request.pad is not None:
+        context["pad"] = thousandths(request.pad)
     if request.owner is not None:
         context["owner"] = {"__entity": {"type": "Subject", "id": request.owner}}
     return context

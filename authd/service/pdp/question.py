@@ -69,6 +69,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     grade: Grade = Grade.MATCHED
     margin: float = 1.0
     pad_level: str = "none"
+    pad: float | None = None
     fresh: frozenset[Factor] = frozenset()
     shift_open: bool = False
     owner: str | None = None
@@ -91,6 +92,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             grade=self.grade,
             margin=self.margin,
             pad_level=self.pad_level,
+            pad=self.pad,
             resource=f"{self.system.id}/{self.purpose}" if self.system else "",
             fresh=self.fresh,
             owner=None if self.owner is None else SubjectId(self.owner),

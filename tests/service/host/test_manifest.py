@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authd.service.host.grants import Grants, Limits
-from authd.service.host.manifest import Manifest, ManifestError, fill, parse
+from authd.service.host.manifest import Manifest, ManifestError, fill, parse, settled
 from authd.service.registry import find_driver
 
 VEIN = b"""
@@ -30,6 +30,13 @@ def test_is_read_and_filled() -> None:
     )
     assert fill(manifest, {"source": "folder:/data", "profile": "a"}).read == ("/data", "/etc/vein/a.toml")
     assert fill(manifest, {"source": "folder:/data", "profile": "a"}).devices == ()
+
+
+def test_the_pad_level_is_that_of_the_configured_reader() -> None:
+    manifest = parse(VEIN.replace(b"[limits]", b'pad_level_with = {lamp = "heuristic"}\n[limits]'))
+    assert settled(manifest, {"source": "/dev/video0"}).pad_level == "none"
+    assert settled(manifest, {"source": "/dev/video0", "lamp": ""}).pad_level == "none"
+    assert settled(manifest, {"source": "/dev/video0", "lamp": "/dev/gpiochip0"}).pad_level == "heuristic"
 
 
 @pytest.mark.parametrize(
