@@ -20,13 +20,18 @@ Image = npt.NDArray[np.uint8]
 class Edges:
     """The upper and lower edge in pixels of the frame.
 
-    columns: shape (n,), where the edges were traced; rows: shape (2, n); contrast: mean gradient along the worse of the
-    two, in natural logarithms of brightness over the filter's width.
+    columns: shape (n,), where the edges were traced; rows: shape (2, n); steps: gradient there, shape (2, n), in natural
+    logarithms of brightness over the filter's width.
     """
 
     columns: Floats
     rows: Floats
-    contrast: float
+    steps: Floats
+
+    @property
+    def contrast(self) -> float:
+        """Mean gradient along the worse of the two."""
+        return float(self.steps.mean(axis=1).min())
 
 
 def find_edges(frame: Image, settings: EdgeSettings, scratch: Scratch) -> Edges:
@@ -37,12 +42,12 @@ def find_edges(frame: Image, settings: EdgeSettings, scratch: Scratch) -> Edges:
     half = round(settings.rows * settings.reach)
     gain = scratch(np.stack([gradient[:half], -gradient[::-1][:half]]))
     path = _best_paths(gain, settings.stiffness)
-    contrast = np.take_along_axis(gain, path[:, np.newaxis, :], axis=1).mean(axis=2).min()
+    steps = np.take_along_axis(gain, path[:, np.newaxis, :], axis=1)[:, 0]
     path[1] = settings.rows - 1 - path[1]
     step = (settings.right - settings.left) / settings.columns
     columns = settings.left + (np.arange(settings.columns, dtype=np.float32) + 0.5) * step - 0.5
     rows = (path.astype(np.float32) + 0.5) * (frame.shape[0] / settings.rows) - 0.5
-    return Edges(columns.astype(np.float32), rows.astype(np.float32), float(contrast))
+    return Edges(columns.astype(np.float32), rows.astype(np.float32), steps)
 
 
 def _gradient(frame: Image, settings: EdgeSettings, scratch: Scratch) -> Floats:
