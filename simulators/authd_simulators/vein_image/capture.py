@@ -56,6 +56,21 @@ class Pose:
     """Map column where the finger ends."""
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One finger in front of the camera. Arrays are float32 of shape (240, 320)."""
+
+    pose: Pose
+    light: Floats
+    """Grey values before the noise."""
+    column: Floats
+    """Map column of each pixel."""
+    sine: Floats
+    """Sine of the angle around the finger, beyond -1 and 1 outside it."""
+    inside: Floats
+    """Share of finger in each pixel."""
+
+
 def capture(
     anatomy: Anatomy,
     rng: np.random.Generator,
@@ -66,18 +81,24 @@ def capture(
 
     `rng` draws how the finger lies, `grain` (if given) the sensor's noise: pictures of one touch share the first only.
     """
+    seen = look(anatomy, rng, presentation)
+    return expose(seen.light, seen.pose.noise, grain or rng)
+
+
+def look(anatomy: Anatomy, rng: np.random.Generator, presentation: Presentation = Presentation.GOOD) -> Look:
+    """Lay the finger down; what the camera then sees under the lamp above, before the sensor's noise."""
     pose = draw_pose(anatomy, rng, presentation)
     column, sine, inside = _project(anatomy, pose)
     tissue = _tissue(anatomy, pose, rng, column, sine)
     if presentation in (Presentation.WET, Presentation.DRY):
         tissue *= _skin(rng, presentation)
-    light = np.where(inside > 0, tissue * inside + _housing() * (1 - inside), _housing())
-    return _sensor(_smear(light.astype(np.float32), pose, rng), pose.noise, grain or rng)
+    light = np.where(inside > 0, tissue * inside + housing() * (1 - inside), housing())
+    return Look(pose, _smear(light.astype(np.float32), pose, rng), column, sine, inside)
 
 
 def empty(rng: np.random.Generator) -> Image:
     """Take a picture of the reader with no finger on it."""
-    return _sensor(_housing(), 1.0, rng)
+    return expose(housing(), 1.0, rng)
 
 
 def draw_pose(anatomy: Anatomy, rng: np.random.Generator, presentation: Presentation) -> Pose:
@@ -208,7 +229,7 @@ def _smear(light: Floats, pose: Pose, rng: np.random.Generator) -> Floats:
     return floats(cv2.filter2D(light, -1, kernel / kernel.sum()))
 
 
-def _sensor(light: Floats, noise: float, rng: np.random.Generator) -> Image:
+def expose(light: Floats, noise: float, rng: np.random.Generator) -> Image:
     """Photons arrive by chance (normal approximation of Poisson, 100 electrons a grey value), then the read noise."""
     spread = np.sqrt(np.maximum(light, 0) * np.float32(0.01) + np.float32(0.25)) * np.float32(noise)
     grains = rng.standard_normal((HEIGHT, WIDTH), np.float32) * spread
@@ -223,7 +244,7 @@ def _grid() -> tuple[Floats, Floats]:
 
 
 @lru_cache(maxsize=1)
-def _housing() -> Floats:
+def housing() -> Floats:
     """Look of the reader itself: dark, with two guide posts that catch some light."""
     view = np.full((HEIGHT, WIDTH), BLACK_LEVEL, np.float32)
     view[36:228, :9] = 78
