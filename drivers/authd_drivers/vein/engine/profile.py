@@ -132,6 +132,22 @@ class DecisionSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class RosterSettings:
+    """What identification costs among up to `people` people of two enrolled fingers each, with one touch or with two.
+
+    `fingers` 2: two touches of different fingers, judged by the sum of their scores (engine/fusion.py). `bound`: upper
+    95 % bound of the chance that a touch (or pair of them) names somebody else. `fnir_percent`: touches without a name.
+    """
+
+    people: int
+    fingers: int
+    threshold: float
+    margin: float
+    fnir_percent: float
+    bound: float
+
+
+@dataclass(frozen=True, slots=True)
 class SensorProfile:
     """One kind of sensor: `width` x `height` pixels, one of which is `pitch` millimetres of finger."""
 
@@ -148,6 +164,8 @@ class SensorProfile:
     search: SearchSettings
     quality: QualitySettings
     decision: DecisionSettings
+    roster: tuple[RosterSettings, ...] = ()
+    """By people, then by fingers; none where nobody has measured it."""
 
     @property
     def id(self) -> int:
@@ -188,7 +206,8 @@ def read_profile(path: Path) -> SensorProfile:
     except (OSError, ValueError) as error:
         raise ProfileError(f"{path.name}: {error}") from error
     parts = {key: _filled(kind, table.get(key), f"{path.name}: [{key}]") for key, kind in _PARTS.items()}
-    profile = _filled(SensorProfile, {**table, **parts}, path.name)
+    rows = tuple(_filled(RosterSettings, row, f"{path.name}: [[roster]]") for row in _listed(table, path.name))
+    profile = _filled(SensorProfile, {**table, **parts, "roster": rows}, path.name)
     for wrong, why in _wrongs(profile):
         if wrong:
             raise ProfileError(f"{path.name}: {why}")
@@ -220,6 +239,8 @@ def _wrongs(profile: SensorProfile) -> Iterator[tuple[bool, str]]:
     yield not 0 < profile.ridges.keep <= 1, "[ridges]: keep: more than 0, at most 1 is expected"
     yield profile.search.rows < 0 or profile.search.columns < 0, "[search]: 0 or more cells are expected"
     yield not -1 <= profile.decision.threshold <= 1, "[decision]: threshold: -1 to 1 is expected"
+    good = all(row.people >= 1 and row.fingers in (1, 2) and 0 < row.bound <= 1 for row in profile.roster)
+    yield not good, "[[roster]]: people, 1 or 2 fingers and a bound up to 1 are expected"
 
 
 _PARTS: Mapping[str, type[Any]] = {
@@ -233,6 +254,14 @@ _PARTS: Mapping[str, type[Any]] = {
 }
 _Part = TypeVar("_Part")
 _KINDS: Mapping[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
+
+
+def _listed(table: Mapping[str, Any], where: str) -> list[object]:
+    """Return the rows of `[[roster]]`. Raises `ProfileError`."""
+    rows = table.get("roster", [])
+    if not isinstance(rows, list):
+        raise ProfileError(f"{where}: [[roster]]: an array of tables is expected")
+    return cast("list[object]", rows)
 
 
 def _filled(kind: type[_Part], content: object, where: str) -> _Part:

@@ -1,0 +1,40 @@
+"""Two touches with different fingers: one score a person, and when two are needed.
+
+Runs in the verifier child: standard library only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from authd_drivers.vein.engine.profile import RosterSettings, SensorProfile
+
+TOLERATED = 1e-4
+"""Chance of a false identification in a touch that is accepted at most."""
+
+Scores = Mapping[int, float]
+"""Of one probe with one person: the best score by finger code."""
+
+
+def fused(first: Scores, second: Scores) -> float:
+    """Sum of the two probes' scores with one person, each with another of their fingers; -2 where they have only one.
+
+    A finger of unknown code (0) counts as one finger: who is enrolled without codes has no second.
+    """
+    pairs = product(first.items(), second.items())
+    return max((one + other for (code, one), (second_code, other) in pairs if code != second_code), default=-2.0)
+
+
+def fingers_needed(profile: SensorProfile, people: int) -> int:
+    """How many fingers identify among `people` people: 1 where its bound is good enough, else 2."""
+    row = roster_row(profile.roster, people, 1)
+    return 1 if row is not None and row.bound <= TOLERATED else 2
+
+
+def roster_row(rows: Sequence[RosterSettings], people: int, fingers: int) -> RosterSettings | None:
+    """Return the row for the smallest roster of at least `people` people; None where nobody has measured that."""
+    fit = [row for row in rows if row.fingers == fingers and row.people >= people]
+    return min(fit, key=lambda row: row.people, default=None)
