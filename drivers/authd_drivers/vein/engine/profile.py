@@ -148,6 +148,19 @@ class RosterSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class PadSettings:
+    """What a living finger measures in one of the cues of engine/pad.py: beyond `least` or `most` it is an attack.
+
+    Fixed on living fingers alone, so that an attack that nobody thought of is judged by the same limits.
+    """
+
+    cue: str
+    usual: float
+    least: float
+    most: float
+
+
+@dataclass(frozen=True, slots=True)
 class SensorProfile:
     """One kind of sensor: `width` x `height` pixels, one of which is `pitch` millimetres of finger."""
 
@@ -166,6 +179,8 @@ class SensorProfile:
     decision: DecisionSettings
     roster: tuple[RosterSettings, ...] = ()
     """By people, then by fingers; none where nobody has measured it."""
+    pad: tuple[PadSettings, ...] = ()
+    """Cues against false fingers; none where nobody has measured any: then nothing is done against them."""
 
     @property
     def id(self) -> int:
@@ -206,8 +221,11 @@ def read_profile(path: Path) -> SensorProfile:
     except (OSError, ValueError) as error:
         raise ProfileError(f"{path.name}: {error}") from error
     parts = {key: _filled(kind, table.get(key), f"{path.name}: [{key}]") for key, kind in _PARTS.items()}
-    rows = tuple(_filled(RosterSettings, row, f"{path.name}: [[roster]]") for row in _listed(table, path.name))
-    profile = _filled(SensorProfile, {**table, **parts, "roster": rows}, path.name)
+    lists = {
+        key: tuple(_filled(kind, row, f"{path.name}: [[{key}]]") for row in _listed(table, key, path.name))
+        for key, kind in _LISTS.items()
+    }
+    profile = _filled(SensorProfile, {**table, **parts, **lists}, path.name)
     for wrong, why in _wrongs(profile):
         if wrong:
             raise ProfileError(f"{path.name}: {why}")
@@ -241,6 +259,7 @@ def _wrongs(profile: SensorProfile) -> Iterator[tuple[bool, str]]:
     yield not -1 <= profile.decision.threshold <= 1, "[decision]: threshold: -1 to 1 is expected"
     good = all(row.people >= 1 and row.fingers in (1, 2) and 0 < row.bound <= 1 for row in profile.roster)
     yield not good, "[[roster]]: people, 1 or 2 fingers and a bound up to 1 are expected"
+    yield any(not row.least < row.usual < row.most for row in profile.pad), "[[pad]]: least < usual < most is expected"
 
 
 _PARTS: Mapping[str, type[Any]] = {
@@ -252,15 +271,16 @@ _PARTS: Mapping[str, type[Any]] = {
     "quality": QualitySettings,
     "decision": DecisionSettings,
 }
+_LISTS: Mapping[str, type[Any]] = {"roster": RosterSettings, "pad": PadSettings}
 _Part = TypeVar("_Part")
 _KINDS: Mapping[str, type] = {"bool": bool, "int": int, "float": float, "str": str}
 
 
-def _listed(table: Mapping[str, Any], where: str) -> list[object]:
-    """Return the rows of `[[roster]]`. Raises `ProfileError`."""
-    rows = table.get("roster", [])
+def _listed(table: Mapping[str, Any], key: str, where: str) -> list[object]:
+    """Return the rows of `[[roster]]` or `[[pad]]`. Raises `ProfileError`."""
+    rows = table.get(key, [])
     if not isinstance(rows, list):
-        raise ProfileError(f"{where}: [[roster]]: an array of tables is expected")
+        raise ProfileError(f"{where}: [[{key}]]: an array of tables is expected")
     return cast("list[object]", rows)
 
 
