@@ -305,7 +305,7 @@ def test_frames_that_end_at_the_fingers_edges_are_unrolled_whole() -> None:
     middle = picture("a", 0)[70:170]
     region = replace(sim().region, bottom=100, rows=100)
     edges = replace(sim().edges, traced=False)
-    profile = replace(sim(), height=100, region=region, edges=edges)
+    profile = replace(sim(), height=100, region=region, edges=edges, quality=replace(sim().quality, width_max=1.0))
     found = extract(middle, profile)
     assert found.template is not None
     assert extract(np.full_like(middle, 90), profile).hint is Hint.CENTRE

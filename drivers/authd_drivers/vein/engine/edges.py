@@ -20,8 +20,8 @@ Image = npt.NDArray[np.uint8]
 class Edges:
     """The upper and lower edge in pixels of the frame.
 
-    columns: shape (n,), where the edges were traced; rows: shape (2, n); steps: gradient there, shape (2, n), in natural
-    logarithms of brightness over the filter's width.
+    columns: shape (n,), where the edges were traced; rows: shape (2, n); steps: gradient there, shape (2, n), in
+    natural logarithms of brightness over the filter's width.
     """
 
     columns: Floats

@@ -11,7 +11,16 @@ import numpy.typing as npt
 from authd.driver import DriverError, Fault, Hint
 from authd_drivers.vein.engine.edges import find_edges
 from authd_drivers.vein.engine.profile import SensorProfile
-from authd_drivers.vein.engine.quality import finger_there, grade, pose_hint, something_there
+from authd_drivers.vein.engine.quality import (
+    Lie,
+    clarity_of,
+    finger_there,
+    grade,
+    lie_in_view,
+    lie_of,
+    pose_hint,
+    something_there,
+)
 from authd_drivers.vein.engine.region import view
 from authd_drivers.vein.engine.ridges import ridge_pixels, ridge_strength
 from authd_drivers.vein.engine.scratch import Scratch
@@ -45,8 +54,8 @@ def extract(frame: Image, profile: SensorProfile) -> Extraction:
     _check(frame, profile)
     with Scratch() as scratch:
         seen = view(frame, profile.region, scratch)
-        shape, hint = _shape(seen, profile, scratch)
-        if hint:
+        shape, lie = _shape(seen, profile, scratch)
+        if hint := pose_hint(lie, profile):
             return Extraction(None, 0.0, hint)
         skin = unwrap(seen, shape, profile.unwrap, scratch)
         strength = ridge_strength(skin, profile.ridges, scratch)
@@ -67,14 +76,32 @@ def sees_finger(frame: Image, profile: SensorProfile) -> bool:
         return finger_there(find_edges(seen, profile.edges, scratch), profile)
 
 
-def _shape(seen: Image, profile: SensorProfile, scratch: Scratch) -> tuple[Shape, Hint | None]:
-    """Where the finger lies in the view, and what is wrong with how it lies."""
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """What the quality gate judges by. lie: quality.py; clarity: None where nothing was found; residual: pixels."""
+
+    lie: Lie
+    clarity: float | None
+    residual: float
+
+
+def measures(frame: Image, profile: SensorProfile) -> Measures:
+    """Return what the gate would judge a frame by, for whoever sets a gate. Raises `DriverError` as `extract` does."""
+    _check(frame, profile)
+    with Scratch() as scratch:
+        seen = view(frame, profile.region, scratch)
+        shape, lie = _shape(seen, profile, scratch)
+        skin = unwrap(seen, shape, profile.unwrap, scratch)
+        return Measures(lie, clarity_of(ridge_strength(skin, profile.ridges, scratch)), shape.residual)
+
+
+def _shape(seen: Image, profile: SensorProfile, scratch: Scratch) -> tuple[Shape, Lie]:
+    """Where the finger is in the view, and how it lies there."""
     if not profile.edges.traced:
-        shape = whole_view(profile.region.columns, profile.region.rows, profile.unwrap)
-        return shape, None if something_there(seen, profile) else Hint.CENTRE
+        return whole_view(profile.region.columns, profile.region.rows, profile.unwrap), lie_in_view(seen, profile)
     edges = find_edges(seen, profile.edges, scratch)
     shape = fit_shape(edges, profile.region.columns, profile.unwrap)
-    return shape, pose_hint(edges, shape, profile)
+    return shape, lie_of(edges, shape, profile)
 
 
 def _check(frame: Image, profile: SensorProfile) -> None:

@@ -3,51 +3,85 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from authd.driver import Hint
 from authd_drivers.vein.engine.edges import Edges
-from authd_drivers.vein.engine.profile import SensorProfile
+from authd_drivers.vein.engine.profile import QualitySettings, SensorProfile
 from authd_drivers.vein.engine.unwrap import Shape
 
 Floats = npt.NDArray[np.float32]
+Image = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Lie:
+    """Contrast of its edges, width as a share of the view, slope of its axis, least width by median."""
+
+    contrast: float
+    width: float
+    slope: float
+    taper: float
+
+
+def lie_of(edges: Edges, shape: Shape, profile: SensorProfile) -> Lie:
+    """How the finger with these edges lies."""
+    slope = abs(float(np.polyfit(shape.columns, shape.centre, 1)[0]))
+    return Lie(edges.contrast, _width(edges, profile), slope, float(shape.radius.min() / np.median(shape.radius)))
+
+
+def lie_in_view(seen: Image, profile: SensorProfile) -> Lie:
+    """How a finger lies that fills the view, shape (rows, columns). contrast: of all that is seen, by its logarithm."""
+    middle = seen[:: max(1, len(seen) // 32), :: max(1, seen.shape[1] // 64)].astype(np.float32)
+    return Lie(float(np.log(middle + profile.edges.floor).std()), 1.0, 0.0, 1.0)
 
 
 def finger_there(edges: Edges, profile: SensorProfile) -> bool:
     """Whether the edges can be those of a finger at all."""
-    settings = profile.quality
-    width = float(np.median(edges.rows[1] - edges.rows[0])) / profile.region.rows
-    return edges.contrast >= settings.edge_contrast and settings.width_min <= width <= settings.width_max
+    return _there(edges.contrast, _width(edges, profile), profile.quality)
 
 
-def something_there(seen: npt.NDArray[np.uint8], profile: SensorProfile) -> bool:
+def something_there(seen: Image, profile: SensorProfile) -> bool:
     """Whether a view that ends at the finger's edges, shape (rows, columns), is neither dark nor flat nor full."""
-    middle = seen[:: max(1, len(seen) // 32), :: max(1, seen.shape[1] // 64)].astype(np.float32)
-    return float(np.log(middle + profile.edges.floor).std()) >= profile.quality.edge_contrast
+    return lie_in_view(seen, profile).contrast >= profile.quality.edge_contrast
 
 
-def pose_hint(edges: Edges, shape: Shape, profile: SensorProfile) -> Hint | None:
+def pose_hint(lie: Lie, profile: SensorProfile) -> Hint | None:
     """Return what is wrong with how the finger lies, None if nothing is."""
     settings = profile.quality
-    if not finger_there(edges, profile):
+    if not _there(lie.contrast, lie.width, settings):
         return Hint.CENTRE
-    if shape.radius.min() < settings.taper_min * np.median(shape.radius):
+    if lie.taper < settings.taper_min:
         return Hint.TOO_SHORT
-    slope = float(np.polyfit(shape.columns, shape.centre, 1)[0])
-    return Hint.SKEWED if abs(slope) > settings.slope_max else None
+    return Hint.SKEWED if lie.slope > settings.slope_max else None
+
+
+def clarity_of(strength: Floats) -> float | None:
+    """How clearly veins show: mean logarithm of the curvature at crests, None without any crest."""
+    found = strength[strength > 0]
+    return float(np.log(found).mean()) if found.size else None
 
 
 def grade(strength: Floats, shape: Shape, profile: SensorProfile) -> tuple[float, Hint | None]:
     """Quality from 0 to 1, and a hint where it is not enough."""
     settings = profile.quality
-    found = strength[strength > 0]
-    if not found.size:
+    clarity = clarity_of(strength)
+    if clarity is None:
         return 0.0, Hint.REMOVE_AND_RETRY
-    clear = (float(np.log(found).mean()) - settings.clarity) / settings.clarity_spread
+    clear = (clarity - settings.clarity) / settings.clarity_spread
     rough = (shape.residual - settings.residual) / settings.residual_spread * settings.residual_weight
     quality = 1 / (1 + math.exp(-max(-30.0, min(30.0, clear - rough))))
     if quality >= settings.accept:
         return quality, None
     return quality, Hint.CENTRE if rough > -clear else Hint.REMOVE_AND_RETRY
+
+
+def _there(contrast: float, width: float, settings: QualitySettings) -> bool:
+    return contrast >= settings.edge_contrast and settings.width_min <= width <= settings.width_max
+
+
+def _width(edges: Edges, profile: SensorProfile) -> float:
+    return float(np.median(edges.rows[1] - edges.rows[0])) / profile.region.rows
