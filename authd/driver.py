@@ -8,10 +8,11 @@ network, no file and no device but those its manifest names. `authd_drivers.exam
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+import math
+from collections.abc import AsyncIterator, Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from authd.core.model import Fault, Hint
 
@@ -32,13 +33,16 @@ __all__ = [
     "Reader",
     "ReaderFactory",
     "Reference",
+    "Roster",
     "Scored",
     "State",
     "StateChange",
     "Watch",
+    "roster_size",
 ]
 
 MAX_PROBE_BYTES = 60_000
+K = TypeVar("K", bound=Hashable)
 
 
 class DriverError(Exception):
@@ -179,26 +183,58 @@ class Scored:
 
     subject: str
     reference: str
+    """Where two fingers made it: both, joined by `+`."""
     score: float
+    finger: int = 0
+    """Code of the reference's finger (ISO/IEC 19794); 0: unknown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
     """The best person above the threshold, if anyone, and how far the second-best person was behind.
 
-    best None: nobody, or nobody clearly enough. `replayed`: the probe is a recording of an earlier one.
+    best None: nobody, or nobody clearly enough. `replayed`: the probe is a recording of an earlier one. `fingers`:
+    codes of the fingers that matched, in the order of the touches; two only for two different, known fingers.
     """
 
     best: Scored | None
     margin: float
     replayed: bool = False
+    fingers: tuple[int, ...] = ()
+    unsure: bool = False
+    """best None, but somebody is likely, and another finger of theirs would tell."""
+
+
+@dataclass(frozen=True, slots=True)
+class Roster:
+    """What one touch (`fingers` 1) or two (2) cost among up to `people` people of two fingers and six references each.
+
+    bound: upper 95 % bound of the chance that a try names somebody else; fnir_percent: tries of theirs without a name.
+    """
+
+    people: int
+    fingers: int
+    bound: float
+    fnir_percent: float
+
+
+def roster_size(people: Iterable[Mapping[K, int]], fingers: int) -> int:
+    """How many people of two fingers and six references each these are as hard as; never fewer.
+
+    people: of each, the number of references by finger. With one touch each reference can be mistaken for the probe's,
+    with two each pair of fingers.
+    """
+    if fingers == 1:
+        return -(-sum(sum(one.values()) for one in people) // 6)
+    pairs = ((math.comb(len(one), 2), -(-sum(one.values()) // 6)) for one in people if len(one) > 1)
+    return sum(max(pair) for pair in pairs)
 
 
 class Comparator(Protocol):
     """Compares probes of one modality. Pure computation: no device, file or network."""
 
-    def enrol(self, probes: Sequence[bytes]) -> Sequence[bytes]:
-        """Make the templates of one finger from at least three probes of it.
+    def enrol(self, probes: Sequence[bytes], finger: int = 0) -> Sequence[bytes]:
+        """Make the templates of one finger, whose code goes into them, from at least three probes of it.
 
         Raises `DriverError` with `Fault.PROTOCOL` where a probe is malformed, and `ValueError` with a `Hint` value as
         its only argument where the presentations do not agree with each other.
@@ -222,6 +258,19 @@ class Comparator(Protocol):
         """Upper 95 % bound of the false match rate of one comparison with one reference at the threshold in use."""
         ...
 
-    def search(self, probe: bytes, scope: Sequence[str]) -> Candidates:
-        """Compare with the references of the people in scope. Raises `DriverError` for a malformed probe."""
+    @property
+    def rosters(self) -> Sequence[Roster]:
+        """What was measured of whole searches, for the rules; empty: nothing was, and two fingers are never judged."""
+        ...
+
+    def search(self, probe: bytes, scope: Sequence[str], first: bytes = b"") -> Candidates:
+        """Compare with the references of the people in scope. Raises `DriverError` for a malformed probe.
+
+        `first`: the probe of the touch before. Whom both name by two different fingers is answered with two `fingers`;
+        else this probe is judged alone.
+        """
+        ...
+
+    def known(self, probes: Sequence[bytes]) -> Candidates:
+        """Whom of the whole gallery any of these probes resembles, however close the next person is (an enrolment)."""
         ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from authd.driver import Candidates, DriverError, Fault, Hint, Reference, Scored
+from authd.driver import Candidates, DriverError, Fault, Hint, Reference, Roster, Scored
 
 PROBE_BYTES = 32
 
@@ -23,8 +23,11 @@ class ExactComparator:
     def __init__(self) -> None:
         self._gallery: dict[str, list[Reference]] = {}
 
-    def enrol(self, probes: Sequence[bytes]) -> Sequence[bytes]:
-        """Make the templates of one finger."""
+    # Measured tables of one finger and of two; without any, authd never asks for a second finger.
+    rosters: Sequence[Roster] = ()
+
+    def enrol(self, probes: Sequence[bytes], finger: int = 0) -> Sequence[bytes]:
+        """Make the templates of one finger. A button has no finger to keep with it."""
         # A malformed probe is the device's fault; presentations that do not agree are a hint to the person.
         if len(probes) < 3 or any(len(probe) != PROBE_BYTES for probe in probes):
             raise DriverError(Fault.PROTOCOL, "three probes of 32 bytes are expected")
@@ -46,8 +49,16 @@ class ExactComparator:
         """Forget a person."""
         self._gallery.pop(subject, None)
 
-    def search(self, probe: bytes, scope: Sequence[str]) -> Candidates:
-        """Compare with the people in scope, and with nobody else."""
+    def known(self, probes: Sequence[bytes]) -> Candidates:
+        """Who has pressed this button before."""
+        for probe in probes:
+            for references in self._gallery.values():
+                if any(each.data == probe for each in references):
+                    return Candidates(Scored(references[0].subject, references[0].id, 1.0), margin=1.0)
+        return Candidates(best=None, margin=0.0)
+
+    def search(self, probe: bytes, scope: Sequence[str], first: bytes = b"") -> Candidates:
+        """Compare with the people in scope, and with nobody else; what came `first` tells nothing more of a button."""
         if len(probe) != PROBE_BYTES:  # lengths are checked before anything is parsed
             raise DriverError(Fault.PROTOCOL, "a probe of 32 bytes is expected")
         hits = [

@@ -1,21 +1,31 @@
 """Who a finger is: the half of the vein modality that runs in the verifier child. NumPy only, never cv2.
 
 The rule is fixed: the best person is named if their best template reaches the profile's threshold and the second-best
-person is at least the profile's margin behind. Every probe is remembered for a while: a recording of one is seen.
+person is at least the profile's margin behind. Two touches are judged by the sum of their scores with two different
+fingers of one person, each of which must itself look like that person's. Every probe is remembered for a while: a
+recording of one is seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from authd.driver import Candidates, DriverError, Fault, Hint, Reference
+from authd.driver import Candidates, DriverError, Fault, Hint, Reference, Roster, Scored, roster_size
 from authd_drivers.vein.engine.compare import compare, unmoved, words
-from authd_drivers.vein.engine.profile import DecisionSettings, SensorProfile, load_profile, profile_names
-from authd_drivers.vein.engine.template import Template, parse
+from authd_drivers.vein.engine.fusion import fused, roster_row
+from authd_drivers.vein.engine.profile import (
+    DecisionSettings,
+    RosterSettings,
+    SensorProfile,
+    load_profile,
+    profile_names,
+)
+from authd_drivers.vein.engine.template import Template, pack, parse
 from authd_drivers.vein.gallery import Gallery, Ranking
 
 if TYPE_CHECKING:
@@ -28,6 +38,8 @@ KEPT = 5
 SAME = 0.98
 """Correlation without any shift above which two probes are one recording; two touches of SDUMLA reach 0.875."""
 REMEMBERED = 1024
+FLOOR = 0.5
+"""Share of the threshold of one finger that each of two fingers must reach."""
 
 
 class Recent:
@@ -60,10 +72,10 @@ class VeinComparator:
         """Templates held."""
         return len(self._gallery)
 
-    def enrol(self, probes: Sequence[bytes]) -> Sequence[bytes]:
+    def enrol(self, probes: Sequence[bytes], finger: int = 0) -> Sequence[bytes]:
         """Keep up to `KEPT` of at least `FEWEST` probes that all agree, those that agree best first.
 
-        Raises `DriverError` (`Fault.PROTOCOL`) for a malformed probe, `ValueError` with a `Hint` value otherwise.
+        finger: its code, which goes into the templates. Raises `DriverError` (`Fault.PROTOCOL`) for a malformed probe, `ValueError` with a `Hint` value otherwise.
         """
         templates = [self._parse(probe) for probe in probes]
         if len(templates) < FEWEST or len({template.profile for template in templates}) > 1:
@@ -72,7 +84,7 @@ class VeinComparator:
         if not _agree(score, self._profiles[templates[0].profile].decision):
             raise ValueError(Hint.REMOVE_AND_RETRY.value)
         order = np.argsort(-score.sum(axis=1), kind="stable")[:KEPT]
-        return [probes[int(index)] for index in order]
+        return [pack(replace(templates[int(index)], finger=finger)) for index in order]
 
     def load(self, references: Sequence[Reference]) -> None:
         """Replace the gallery. Raises `DriverError` for a malformed template; then the gallery is empty."""
@@ -95,14 +107,61 @@ class VeinComparator:
         codes = self._gallery.codes or self._profiles.keys()
         return max(self._profiles[code].fmr_bound for code in codes)
 
-    def search(self, probe: bytes, scope: Sequence[str]) -> Candidates:
+    @property
+    def rosters(self) -> Sequence[Roster]:
+        """What the profiles in use say of whole searches; of several, the worst, and only where all have measured."""
+        tables = [self._profiles[code].roster for code in self._gallery.codes or self._profiles.keys()]
+        sizes = set.intersection(*({(row.people, row.fingers) for row in table} for table in tables))
+        return [
+            _worst([row for table in tables for row in table if (row.people, row.fingers) == size]) for size in sizes
+        ]
+
+    def search(self, probe: bytes, scope: Sequence[str], first: bytes = b"") -> Candidates:
         """Find the person in scope whose finger this is. Raises `DriverError` for a malformed probe."""
         template = self._parse(probe)
-        bits = words(template.bits)
-        ranking = self._gallery.rank(bits, template.profile, scope, SAME)
-        if self._recent.replayed(bits) or ranking.same:
+        ranking = self._ranked(template, scope)
+        if self._recent.replayed(words(template.bits)) or ranking.same:
             return Candidates(None, 0.0, replayed=True)
-        return _decide(ranking, self._profiles[template.profile].decision)
+        two = self._row(template.profile, scope, 2)
+        if first:
+            before = self._parse(first)
+            if two is not None and before.profile == template.profile:
+                pair = _decide_two(self._ranked(before, scope), ranking, two, self._floor(template.profile))
+                if pair.best is not None:
+                    return pair
+        decision = self._row(template.profile, scope, 1) or self._profiles[template.profile].decision
+        found = _decide(ranking, decision.threshold, decision.margin)
+        likely = found.best is None and two is not None and self._likely(ranking, template.profile)
+        return replace(found, unsure=likely and not first)
+
+    def known(self, probes: Sequence[bytes]) -> Candidates:
+        """Whom of the whole gallery any of these probes resembles. Raises `DriverError` for a malformed probe."""
+        best: Scored | None = None
+        for template in map(self._parse, probes):
+            ranking = self._ranked(template, self._gallery.subjects)
+            if self._recent.replayed(words(template.bits)) or ranking.same:
+                return Candidates(None, 0.0, replayed=True)
+            threshold = self._profiles[template.profile].decision.threshold
+            likely = [each for each in ranking.people[:1] if each.score >= threshold]
+            best = max([*likely, *([best] if best else [])], key=lambda each: each.score, default=None)
+        return Candidates(best, 0.0)
+
+    def _ranked(self, template: Template, scope: Sequence[str]) -> Ranking:
+        return self._gallery.rank(words(template.bits), template.profile, scope, SAME)
+
+    def _row(self, profile: int, scope: Sequence[str], fingers: int) -> RosterSettings | None:
+        """What was measured for a roster like this one."""
+        size = roster_size((self._gallery.fingers(subject) for subject in scope), fingers)
+        return roster_row(self._profiles[profile].roster, size, fingers)
+
+    def _floor(self, profile: int) -> float:
+        """What each of two fingers must reach alone: else one good finger would carry anything beside it."""
+        return FLOOR * self._profiles[profile].decision.threshold
+
+    def _likely(self, ranking: Ranking, profile: int) -> bool:
+        """Whether the best person resembles the probe as no one in thousands does, and has another finger to show."""
+        likely = [each for each in ranking.people[:1] if each.score >= self._profiles[profile].decision.agree]
+        return any(len(self._gallery.fingers(each.subject).keys() - {0}) > 1 for each in likely)
 
     def _parse(self, data: bytes) -> Template:
         template = parse(data)
@@ -111,14 +170,53 @@ class VeinComparator:
         return template
 
 
-def _decide(ranking: Ranking, decision: DecisionSettings) -> Candidates:
+def _worst(rows: Sequence[RosterSettings]) -> Roster:
+    bound, fnir = max(row.bound for row in rows), max(row.fnir_percent for row in rows)
+    return Roster(rows[0].people, rows[0].fingers, bound, fnir)
+
+
+def _decide_two(one: Ranking, other: Ranking, row: RosterSettings, floor: float) -> Candidates:
+    """Name the best person by two different fingers, if they are good enough and clearly ahead."""
+    first, second = _by_person(one), _by_person(other)
+    totals = {
+        subject: fused(_scores(first[subject]), _scores(second[subject])) for subject in first.keys() & second.keys()
+    }
+    ordered = sorted(totals, key=totals.__getitem__, reverse=True)
+    if not ordered:
+        return Candidates(None, 0.0)
+    margin = totals[ordered[0]] - max(0.0, totals[ordered[1]] if len(ordered) > 1 else 0.0)
+    pairs = [
+        (a, b)
+        for a in first[ordered[0]]
+        for b in second[ordered[0]]
+        if 0 < a.finger != b.finger > 0 and min(a.score, b.score) >= floor
+    ]
+    a, b = max(pairs, key=lambda pair: pair[0].score + pair[1].score, default=(None, None))
+    if a is None or b is None or a.score + b.score < row.threshold or margin < row.margin:
+        return Candidates(None, margin)
+    best = Scored(a.subject, f"{a.reference}+{b.reference}", a.score + b.score)
+    return Candidates(best, margin, fingers=(a.finger, b.finger))
+
+
+def _by_person(ranking: Ranking) -> Mapping[str, Sequence[Scored]]:
+    found: dict[str, list[Scored]] = {}
+    for each in ranking.fingers:
+        found.setdefault(each.subject, []).append(each)
+    return found
+
+
+def _scores(fingers: Sequence[Scored]) -> Mapping[int, float]:
+    return {each.finger: each.score for each in fingers}
+
+
+def _decide(ranking: Ranking, threshold: float, least: float) -> Candidates:
     """Name the best person if they are good enough and clearly ahead."""
     if not ranking.people:
         return Candidates(None, 0.0)
     best, *others = ranking.people
     margin = best.score - max(0.0, others[0].score if others else 0.0)
-    named = best.score >= decision.threshold and margin >= decision.margin
-    return Candidates(best if named else None, margin)
+    named = best.score >= threshold and margin >= least
+    return Candidates(best if named else None, margin, fingers=(best.finger,) if named and best.finger else ())
 
 
 def _mutual(bits: Sequence[bytes]) -> npt.NDArray[np.float64]:

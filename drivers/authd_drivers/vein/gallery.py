@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,8 @@ class Ranking:
     people: tuple[Scored, ...]
     same: bool
     """A template is the probe itself, bit for bit or nearly."""
+    fingers: tuple[Scored, ...] = ()
+    """Each finger of each of them by its best template, best first."""
 
 
 class Gallery:
@@ -40,6 +43,7 @@ class Gallery:
         self._rough: Words = np.zeros((0, ROUGH_WORDS), np.uint64)
         self._codes: npt.NDArray[np.uint32] = np.zeros(0, np.uint32)
         self._names: list[tuple[str, str]] = []
+        self._fingers: list[int] = []
         self._rows: dict[str, list[int]] = {}
 
     def __len__(self) -> int:
@@ -70,6 +74,7 @@ class Gallery:
         self._rough = np.concatenate([self._rough, coarse(fine)])
         self._codes = np.concatenate([self._codes, np.array([each.profile for each in parsed], np.uint32)])
         self._names += [(reference.subject, reference.id) for reference in references]
+        self._fingers += [each.finger for each in parsed]
         for array in (*old, fine):
             array.fill(0)
         self._index()
@@ -91,7 +96,20 @@ class Gallery:
         twin = bool(unmoved(probe, self._fine[rows]).max() > same)
         rows = self._plausible(probe, rows)
         scores = FINE.scores(probe, self._fine[rows])
-        return Ranking(self._people(rows, scores), twin)
+        fingers = self._by_finger(rows, scores)
+        people: dict[str, Scored] = {}
+        for each in fingers:
+            people.setdefault(each.subject, each)
+        return Ranking(tuple(people.values()), twin, fingers)
+
+    @property
+    def subjects(self) -> Sequence[str]:
+        """Everybody."""
+        return list(self._rows)
+
+    def fingers(self, subject: str) -> Mapping[int, int]:
+        """How many templates of each finger of a person there are, by its code."""
+        return Counter(self._fingers[row] for row in self._rows.get(subject, ()))
 
     def _plausible(self, probe: Words, rows: Rows) -> Rows:
         """Leave out templates whose coarse map is unlike the probe's; a small scope is compared whole."""
@@ -101,11 +119,12 @@ class Gallery:
         scores = ROUGH.scores(coarse(probe[np.newaxis])[0], self._rough[rows])
         return rows[np.argpartition(scores, len(rows) - keep)[-keep:]]
 
-    def _people(self, rows: Rows, scores: npt.NDArray[np.float32]) -> tuple[Scored, ...]:
-        best: dict[str, Scored] = {}
+    def _by_finger(self, rows: Rows, scores: npt.NDArray[np.float32]) -> tuple[Scored, ...]:
+        best: dict[tuple[str, int], Scored] = {}
         for place in np.argsort(-scores, kind="stable").tolist():
-            subject, name = self._names[int(rows[place])]
-            best.setdefault(subject, Scored(subject, name, float(scores[place])))
+            row = int(rows[place])
+            (subject, name), finger = self._names[row], self._fingers[row]
+            best.setdefault((subject, finger), Scored(subject, name, float(scores[place]), finger))
         return tuple(best.values())
 
     def _keep(self, rows: list[int]) -> None:
@@ -114,6 +133,7 @@ class Gallery:
         old = (self._fine, self._rough)
         self._fine, self._rough, self._codes = self._fine[rows], self._rough[rows], self._codes[rows]
         self._names = [self._names[row] for row in rows]
+        self._fingers = [self._fingers[row] for row in rows]
         for array in old:
             array.fill(0)
         self._index()
