@@ -1,4 +1,4 @@
-"""The one command, `authd`: a file for each group of verbs, and three more verbs where the simulators are installed."""
+"""The one command, `authd`: a file for each group of verbs, and those that drivers and simulators bring along."""
 
 from __future__ import annotations
 
@@ -67,20 +67,19 @@ def parser(verb: str = "") -> argparse.ArgumentParser:
     )
     whole.add_argument("--version", action="version", version=f"authd-seat {__version__}")
     verbs = whole.add_subparsers(metavar="COMMAND", required=True)
-    for module in [VERBS[verb]] if verb in VERBS else dict.fromkeys(VERBS.values()):
-        import_module(f"authd.cli.{module}").register(verbs)
-    if verb not in VERBS:
-        _add_simulated(verbs)
-    return whole
-
-
-def _add_simulated(verbs: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:  # pyright: ignore[reportPrivateUsage] - argparse has no public name for it
-    installed = {entry.name: entry for entry in entry_points(group="authd.commands")}
-    for name, summary in SIMULATED.items():
-        if name in installed:
-            installed[name].load()(verbs)
+    if verb in VERBS:
+        import_module(f"authd.cli.{VERBS[verb]}").register(verbs)
+        return whole
+    added = {entry.name: entry for entry in entry_points(group="authd.commands") if entry.name not in VERBS}
+    if verb not in added:
+        for module in dict.fromkeys(VERBS.values()):
+            import_module(f"authd.cli.{module}").register(verbs)
+    for name in [verb] if verb in added else sorted({*added, *SIMULATED}):
+        if name in added:
+            added[name].load()(verbs)
         else:
-            verbs.add_parser(name, help=summary).set_defaults(run=_not_installed(name))
+            verbs.add_parser(name, help=SIMULATED[name]).set_defaults(run=_not_installed(name))
+    return whole
 
 
 def _not_installed(name: str) -> Callable[[argparse.Namespace], int]:
