@@ -28,7 +28,8 @@ MOST_DEVICES = 64
 HELP = (
     "<device> PLUG | UNPLUG | HANG | SUSPEND | RESUME | SLOW <ms> | GARBAGE [bytes|frame|image|size] | AWAIT <ms>; "
     "vein: TOUCH|WET|DRY|SHORT|OFF_CENTRE|FAST <staff number> [finger] [hold|ms], "
-    "WRONG [hold|ms], REPLAY [hold|ms], LIFT; "
+    "WRONG [hold|ms], LIFT, PRINT <staff number> [finger] [laser|inkjet|film|sleeve] [hold|ms], "
+    "SCREEN <staff number> [finger] [hold|ms], REPLAY [still|order|changed] [hold|ms]; "
     "presence: LEAVE | COME; PEOPLE; STATUS; HELP"
 )
 

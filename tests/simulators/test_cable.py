@@ -41,10 +41,11 @@ def test_a_picture_survives_the_cable() -> None:
         b"",
         b"\0\3",
         b"\0\0\0\2\x08",
-        b"\0\3\0\2\x10abcdef",
-        b"\0\3\0\2\x08abcde",
-        b"\0\3\0\2\x08abcdefg",
-        b"\xff\xff\0\1\x08",
+        b"\0\3\0\2\x101abcdef",
+        b"\0\3\0\2\x08xabcdef",
+        b"\0\3\0\2\x081abcde",
+        b"\0\3\0\2\x081abcdefg",
+        b"\xff\xff\0\1\x081",
     ],
 )
 def test_a_picture_whose_header_lies_is_refused(body: bytes) -> None:

@@ -1,28 +1,54 @@
 """The vein reader: whatever the source of its frames, a finger comes down, is looked at, and becomes a probe.
 
-A capture is wiped as soon as it was looked at, in `finally`, whatever happens: no frame outlives the statement that
-uses it.
+One touch is a burst: its first frame, and where the source has lamps a few more under each of them, in an order that
+nobody can know before. They are taken while the first is being looked at. Every frame of it is wiped in `finally`,
+whatever happens.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+import random
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from dataclasses import replace
 
-from authd.driver import Ask, Capture, Event, Feedback, Hint, Op, Probe, State, StateChange
+from authd.driver import (
+    Ask,
+    Capture,
+    DriverError,
+    Event,
+    Fault,
+    Feedback,
+    Hint,
+    Op,
+    Probe,
+    Progress,
+    State,
+    StateChange,
+)
 from authd_drivers.vein.engine.extract import Extraction, extract
+from authd_drivers.vein.engine.pad import LAMP_CUES, brightness, judge, measure, pulse
 from authd_drivers.vein.engine.profile import SensorProfile
-from authd_drivers.vein.source import FingerGone, Frame, Source
+from authd_drivers.vein.source import FingerGone, Frame, Lamps, Light, Source
 
 MAX_WAITING = 32
+BURST = (Light.OFF, Light.SIDE, Light.ON)
+"""What a touch is looked at besides its first frame, in any order."""
+PULSE_STEP_S = 0.04
+PROGRESS_FRAMES = 10
+_dice = random.SystemRandom()
 Say = Callable[[Event], Awaitable[None]]
 
 
 class VeinReader:
     """Implements `authd.driver.Reader` for any `Source` whose frames have the profile's size."""
 
-    def __init__(self, source: Source, profile: SensorProfile) -> None:
-        self._source, self._profile = source, profile
+    def __init__(self, source: Source, profile: SensorProfile, pulse_seconds: float = 0.0) -> None:
+        """`pulse_seconds`: how long a finger is followed for its pulse before a sample is given; 0: not at all."""
+        self._source, self._profile, self._pulse_seconds = source, profile, pulse_seconds
+        known = any(row.cue in LAMP_CUES for row in profile.pad)
+        self._lamps = source if isinstance(source, Lamps) and known else None
 
     async def open(self) -> None:
         """Claim the device. Raises `DriverError`."""
@@ -83,27 +109,73 @@ class VeinReader:
 
     async def _sampled(self, frame: Frame, nonce: str, say: Say) -> bool:
         """Say the probe of this touch, or what the person can do better."""
-        result = await self._best_of(frame)
+        frames = [frame]
+        try:
+            result = await self._best_of(frames, say)
+        finally:
+            for each in frames:
+                each.wipe()
         if result.template is None:
             await say(Feedback(result.hint or Hint.REMOVE_AND_RETRY))
             return False
-        await say(Probe(result.template, result.quality, nonce))
+        await say(Probe(result.template, result.quality, nonce, result.pad))
         return True
 
-    async def _best_of(self, frame: Frame) -> Extraction:
-        """Try the first frames of a touch until one is good enough: the finger may still be settling."""
-        result = self._looked_at(frame)
-        for _ in range(self._profile.tries - 1):
-            if result.template is not None:
-                break
-            try:
-                result = self._looked_at(await self._source.frame())
-            except FingerGone:
-                break
-        return result
+    async def _best_of(self, frames: list[Frame], say: Say) -> Extraction:
+        """Try the first frames of a touch until one is good enough: the finger may still be settling.
 
-    def _looked_at(self, frame: Frame) -> Extraction:
+        Frames are added to `frames`, which the caller wipes.
+        """
+        lights = _dice.sample(BURST, len(BURST)) if self._lamps is not None else []
+        if self._lamps is not None:
+            self._lamps.light(lights)
+        result, best = extract(frames[0].pixels, self._profile), frames[0]
         try:
-            return extract(frame.pixels, self._profile)
-        finally:
-            frame.wipe()
+            for light in lights:
+                await self._further(frames, light)
+            spare = [frame for frame in frames[1:] if frame.light is Light.ON]
+            for _ in range(self._profile.tries - 1):
+                if result.template is not None:
+                    break
+                best = spare.pop() if spare else await self._further(frames, Light.ON)
+                result = extract(best.pixels, self._profile)
+            if result.template is None:
+                return result
+            others = [frame for frame in frames if frame is not best] if lights else []
+            return replace(result, pad=await self._living(best, others, say))
+        except FingerGone:
+            return result if result.template is None else Extraction(None, result.quality, Hint.TOO_FAST)
+
+    async def _further(self, frames: list[Frame], light: Light) -> Frame:
+        """Take another frame of this touch, which must be under the lamp that was asked for."""
+        frame = await self._source.frame()
+        frames.append(frame)
+        if frame.light is not light:
+            raise DriverError(Fault.PROTOCOL, "a frame under another lamp")
+        return frame
+
+    async def _living(self, best: Frame, others: Sequence[Frame], say: Say) -> float | None:
+        """Return the score of a touch against false fingers, None where this sensor's profile has no limits for it."""
+        if not self._profile.pad:
+            return None
+        cues = measure(best.pixels, [(frame.light, frame.pixels) for frame in others], self._profile)
+        if self._pulse_seconds:
+            cues["pulse"] = await self._pulse(say)
+        return judge(cues, self._profile.pad)
+
+    async def _pulse(self, say: Say) -> float:
+        """Follow the finger's brightness. Raises `FingerGone`."""
+        levels, seconds = list[float](), list[float]()
+        begun = now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        while now - begun < self._pulse_seconds:
+            frame = await self._source.frame()
+            try:
+                levels.append(brightness(frame.pixels, self._profile))
+            finally:
+                frame.wipe()
+            seconds.append(now - begun)
+            if len(levels) % PROGRESS_FRAMES == 0:
+                await say(Progress(min(1.0, seconds[-1] / self._pulse_seconds)))
+            await asyncio.sleep(max(0.0, begun + len(levels) * PULSE_STEP_S - time.clock_gettime(time.CLOCK_BOOTTIME)))
+            now = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return pulse(levels, seconds)

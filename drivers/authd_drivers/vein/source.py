@@ -15,9 +15,10 @@ The contract, for authors of sources:
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -27,11 +28,13 @@ Image = npt.NDArray[np.uint8]
 
 
 class Light(StrEnum):
-    """Which lamps were lit. One lamp state is all that is used today; detection of attacks will compare several."""
+    """Which lamps were lit."""
 
     ON = "on"
+    """The one above: its light comes through the finger. Templates are made of such frames alone."""
     OFF = "off"
     SIDE = "side"
+    """One beside the camera, and no other: its light is thrown back by the skin."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,4 +77,17 @@ class Source(Protocol):
 
     async def close(self) -> None:
         """Release the device; safe to call twice, and after an error. Every buffer is wiped."""
+        ...
+
+
+@runtime_checkable
+class Lamps(Protocol):
+    """What a source has besides if it can switch its lamps. A plain camera or folder cannot, and has none of this."""
+
+    def light(self, lights: Sequence[Light]) -> None:
+        """Say under which lamps the next frames are to be taken; returns at once.
+
+        The next calls of `Source.frame` return them in this order, then frames under the lamp above again. What was
+        not fetched when something else is called is dropped. Raises `DriverError`.
+        """
         ...

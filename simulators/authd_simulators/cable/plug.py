@@ -58,10 +58,19 @@ class Plug(asyncio.BufferedProtocol):
 
     async def ask(self, want: Want, body: bytes = b"") -> Answer:
         """Ask and wait for the answer, as long as the device goes on giving signs of life. Raises `DriverError`."""
+        self.begin(want, body)
+        return await self.answer()
+
+    def begin(self, want: Want, body: bytes = b"") -> None:
+        """Ask; what was still to come of the question before is wiped. Raises `DriverError`."""
         if self.trouble is not None or self._transport is None:
             raise self.trouble or DriverError(Fault.REMOVED)
+        self._drop()
         self._number = self._number % 0xFFFF_FFFF + 1
         self._transport.write(pack_ask(Ask(want, self._number, body)))
+
+    async def answer(self) -> Answer:
+        """Return the next answer to what was asked last. Raises `DriverError`."""
         try:
             while (answer := await self._next()).say is Say.BEAT:
                 pass

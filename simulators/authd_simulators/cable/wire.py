@@ -10,7 +10,9 @@ MAX_WIDTH = 1280
 MAX_HEIGHT = 1024
 _HEAD = struct.Struct(">I")
 _ANSWER = struct.Struct(">cI")
-_SIZE = struct.Struct(">HHB")
+_SIZE = struct.Struct(">HHBc")
+LAMPS = b"10s"
+"""Lamp states, a letter each: the one above is lit, none is, the one beside the camera is."""
 MAX_ANSWER = _ANSWER.size + _SIZE.size + MAX_WIDTH * MAX_HEIGHT
 MAX_ASK = 64
 
@@ -26,6 +28,8 @@ class Want(Enum):
     """A picture of the next finger that comes down."""
     FRAME = b"N"
     """Another picture of the finger that is down."""
+    BURST = b"M"
+    """As many more as the body has letters of `LAMPS`, under those lamps; one answer each, or one that it is gone."""
     LIFTED = b"L"
     """An answer once no finger is down."""
     NOTHING = b"X"
@@ -43,7 +47,7 @@ class Say(Enum):
     SUSPENDED = b"S"
     BEAT = b"."
     IMAGE = b"I"
-    """Body: u16 width, u16 height, u8 depth in bits, then the rows."""
+    """Body: u16 width, u16 height, u8 depth in bits, a letter of `LAMPS`, then the rows."""
     GONE = b"G"
     """The finger was lifted before another picture could be taken."""
     UP = b"U"
@@ -110,18 +114,23 @@ def parse_answer(payload: memoryview) -> Answer:
         raise CableError("an unknown answer") from None
 
 
-def pack_image(number: int, width: int, height: int, pixels: bytes) -> bytes:
+def pack_image(number: int, width: int, height: int, pixels: bytes, lamp: bytes = b"1") -> bytes:
     """Return the whole frame of an 8-bit picture."""
-    return pack_answer(Say.IMAGE, number, _SIZE.pack(width, height, 8) + pixels)
+    return pack_answer(Say.IMAGE, number, _SIZE.pack(width, height, 8, lamp) + pixels)
 
 
 def image_size(body: bytearray) -> tuple[int, int, int]:
     """Return (width, height, offset of the first pixel) once the header and the length agree. Raises `CableError`."""
     if len(body) < _SIZE.size:
         raise CableError("a picture without a header")
-    width, height, depth = _SIZE.unpack_from(body)
-    if depth != 8 or not 0 < width <= MAX_WIDTH or not 0 < height <= MAX_HEIGHT:
+    width, height, depth, lamp = _SIZE.unpack_from(body)
+    if depth != 8 or lamp not in LAMPS or not 0 < width <= MAX_WIDTH or not 0 < height <= MAX_HEIGHT:
         raise CableError(f"a picture of {width}x{height}, {depth} bits")
     if len(body) != _SIZE.size + width * height:
         raise CableError("a picture whose length is not its size")
     return width, height, _SIZE.size
+
+
+def image_lamp(body: bytearray) -> bytes:
+    """Return the letter of the lamp of a picture that `image_size` has found to be one."""
+    return bytes(_SIZE.unpack_from(body)[3])

@@ -11,33 +11,77 @@ from pathlib import Path
 
 import numpy as np
 
-from authd_simulators.cable.wire import Ask, Say, Want, pack_answer, pack_image
+from authd_simulators.cable.wire import LAMPS, Ask, Say, Want, pack_answer, pack_image
 from authd_simulators.devices.device import CommandError, Device, Trouble, Value, milliseconds
 from authd_simulators.people import Staff, by_number, stranger_finger
-from authd_simulators.vein_image import HEIGHT, WIDTH, Finger, Presentation, anatomy, capture
+from authd_simulators.vein_image import HEIGHT, WIDTH, Finger, Presentation, anatomy
+from authd_simulators.vein_image.attacks import Injected, Species, on_screen, printed
+from authd_simulators.vein_image.capture import Image
+from authd_simulators.vein_image.lamps import FRAME_S, Lamp, Presented, living
 
 TOUCH_MS = 700
 MOST_PICTURE_TIMES = 32
+MOST_LAMPS = 16
+"""Pictures of a touch whose lamps are remembered for a replay, and pictures in one burst."""
 HOLD_MS = 2_800
 """Longer than the 2 s that mean logout."""
 
 
+_LAMPS = {b"1": Lamp.ON, b"0": Lamp.OFF, b"s": Lamp.SIDE}
+_PRINTS = {
+    "laser": Species.PRINT_LASER,
+    "inkjet": Species.PRINT_INKJET,
+    "film": Species.PRINT_FILM,
+    "sleeve": Species.PRINT_SLEEVE,
+}
+_REPLAYS = {"still": Species.REPLAY_STILL, "order": Species.REPLAY_ORDER, "changed": Species.REPLAY_LAMPS}
+Made = Callable[[np.random.Generator], Presented]
+"""Makes what is shown from a generator; called again with the same seed it makes the same again."""
+
+
 @dataclass(slots=True)
 class Touch:
-    """One finger on the reader."""
+    """One finger on the reader, or what somebody shows in its place."""
 
     serial: int
-    seed: str
-    presentation: Presentation
+    make: Made
     pose: int
     """Seed of how it lies; a replayed recording has that of the touch before."""
-    pictures: int = 0
+    shown: Presented | None = None
+    pictures: dict[Lamp, int] = field(default_factory=dict[Lamp, int])
+    lamps: list[Lamp] = field(default_factory=list[Lamp])
+    """Those of its first pictures, in order."""
+    began: int = 0
     pictured_at: list[int] = field(default_factory=list[int])
-    """When its first pictures were taken: nanoseconds of CLOCK_BOOTTIME."""
+    """When its first pictures were taken that a sample can be of: nanoseconds of CLOCK_BOOTTIME."""
+
+    def picture(self, lamp: Lamp) -> Image:
+        """Take the next picture. The first of each lamp depend on nothing but the seed, later ones also on the time."""
+        if self.shown is None:
+            self.shown = self.make(np.random.default_rng(self.pose))
+            self.began = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
+        count = self.pictures[lamp] = self.pictures.get(lamp, -1) + 1
+        if len(self.lamps) < MOST_LAMPS:
+            self.lamps.append(lamp)
+        place = list(Lamp).index(lamp)
+        moment = FRAME_S * (count + place / 3)
+        if count > 1:
+            moment = max(moment, (time.clock_gettime_ns(time.CLOCK_BOOTTIME) - self.began) / 1e9)
+        return self.shown.picture(lamp, moment, np.random.default_rng((self.pose, place, count)))
+
+    def recording(self) -> list[tuple[Lamp, Image]]:
+        """Return the first pictures again, as somebody has them who listened at the cable."""
+        again = Touch(self.serial, self.make, self.pose)
+        return [(lamp, again.picture(lamp)) for lamp in self.lamps or [Lamp.ON]]
 
 
 class VeinReaderDevice(Device):
-    """TOUCH|WET|DRY|SHORT|OFF_CENTRE|FAST <staff number> [finger] [hold|ms]; WRONG|REPLAY [hold|ms]; LIFT."""
+    """A reader with three lamps, and every command that lays something on it.
+
+    TOUCH|WET|DRY|SHORT|OFF_CENTRE|FAST <staff number> [finger] [hold|ms]; WRONG [hold|ms]; LIFT; and attacks:
+    PRINT <staff number> [finger] [laser|inkjet|film|sleeve] [hold|ms]; SCREEN <staff number> [finger] [hold|ms];
+    REPLAY [still|order|changed] [hold|ms].
+    """
 
     serves = Want.FINGER
 
@@ -62,6 +106,8 @@ class VeinReaderDevice(Device):
                 return self._picture(ask.number) if fresh else None
             case Want.FRAME:
                 return self._picture(ask.number) if self.touch else pack_answer(Say.GONE, ask.number)
+            case Want.BURST:
+                return self._burst(ask) if self.touch else pack_answer(Say.GONE, ask.number)
             case Want.LIFTED:
                 return None if self.touch else pack_answer(Say.UP, ask.number)
             case _:
@@ -72,7 +118,8 @@ class VeinReaderDevice(Device):
         laid: dict[str, Callable[[Sequence[str]], str]] = {
             "TOUCH" if each is Presentation.GOOD else each.name: self._laying(each) for each in Presentation
         }
-        return laid | {"WRONG": self._wrong, "REPLAY": self._replay, "LIFT": self._lift}
+        shown = {"WRONG": self._wrong, "PRINT": self._print, "SCREEN": self._screen, "REPLAY": self._replay}
+        return laid | shown | {"LIFT": self._lift}
 
     def status(self) -> dict[str, Value]:
         """Add whether a finger lies there, and when the last one was pictured."""
@@ -87,24 +134,51 @@ class VeinReaderDevice(Device):
 
     def _laying(self, presentation: Presentation) -> Callable[[Sequence[str]], str]:
         def lay(words: Sequence[str]) -> str:
-            person = by_number(self.people, words[0]) if words else None
-            if person is None:
-                raise CommandError("expected the staff number of somebody of PEOPLE")
-            finger, span = _finger_and_span(words[1:])
-            return self._down(person.finger(finger), presentation, self.rng.getrandbits(64), span)
+            seed, rest = self._whose(words)
+            return self._down(lambda rng: living(anatomy(seed), rng, presentation), _span(rest))
 
         return lay
+
+    def _whose(self, words: Sequence[str]) -> tuple[str, Sequence[str]]:
+        """Read `<staff number> [finger]`; returns the finger's seed and the words after it. Raises `CommandError`."""
+        person = by_number(self.people, words[0]) if words else None
+        if person is None:
+            raise CommandError("expected the staff number of somebody of PEOPLE")
+        if len(words) > 1 and words[1].lower() in {finger.value for finger in Finger}:
+            return person.finger(Finger(words[1].lower())), words[2:]
+        return person.finger(Finger.RIGHT_INDEX), words[1:]
 
     def _wrong(self, words: Sequence[str]) -> str:
         """Lay down the finger of somebody who was never seen before."""
         seed = stranger_finger(self.rng.getrandbits(48))
-        return self._down(seed, Presentation.GOOD, self.rng.getrandbits(64), _span(words))
+        return self._down(lambda rng: living(anatomy(seed), rng), _span(words))
+
+    def _print(self, words: Sequence[str]) -> str:
+        """Lay down a print of a picture that the reader once took of this person; a sleeve on a stranger's finger."""
+        seed, rest = self._whose(words)
+        kind = rest[0].lower() if rest and rest[0].lower() in _PRINTS else ""
+        wearer = anatomy(stranger_finger(self.rng.getrandbits(48))) if kind == "sleeve" else None
+
+        def make(rng: np.random.Generator) -> Presented:
+            return printed(_stolen(seed, rng), _PRINTS[kind or "laser"], rng, wearer)
+
+        return self._down(make, _span(rest[1:] if kind else rest))
+
+    def _screen(self, words: Sequence[str]) -> str:
+        """Show such a picture on a display."""
+        seed, rest = self._whose(words)
+        return self._down(lambda rng: on_screen(_stolen(seed, rng), rng), _span(rest))
 
     def _replay(self, words: Sequence[str]) -> str:
-        """Show a recording of the last touch again, bit for bit."""
-        if self._last is None:
+        """Feed in a recording of the last touch: bit for bit as it answered each lamp, or in another way."""
+        last = self._last
+        if last is None:
             raise CommandError("nothing was recorded yet")
-        return self._down(self._last.seed, self._last.presentation, self._last.pose, _span(words))
+        kind = words[0].lower() if words and words[0].lower() in _REPLAYS else ""
+        if not kind:
+            return self._down(last.make, _span(words), last.pose)
+        frames, seed = last.recording(), self.rng.getrandbits(32)
+        return self._down(lambda rng: Injected(_REPLAYS[kind], frames, seed=seed), _span(words[1:]))
 
     def _lift(self, words: Sequence[str]) -> str:
         if words:
@@ -112,11 +186,11 @@ class VeinReaderDevice(Device):
         self._up(self._serial)
         return "lifted"
 
-    def _down(self, seed: str, presentation: Presentation, pose: int, span_ms: int) -> str:
+    def _down(self, make: Made, span_ms: int, pose: int | None = None) -> str:
         if self.touch is not None:
             raise CommandError("a finger is on the reader already")
         self._serial += 1
-        self.touch = self._last = Touch(self._serial, seed, presentation, pose)
+        self.touch = self._last = Touch(self._serial, make, self.rng.getrandbits(64) if pose is None else pose)
         asyncio.get_running_loop().call_later(span_ms / 1000, self._up, self._serial)
         return f"touch {self._serial} {'awaited' if self._awaited.is_set() else 'unawaited'}"
 
@@ -127,26 +201,28 @@ class VeinReaderDevice(Device):
 
     def _picture(self, number: int) -> bytes:
         assert self.touch is not None
-        self.touch.pictures += 1
-        pixels = self._pixels(self.touch)
+        data = self._packed(self.touch, number, b"1")
         if len(self.touch.pictured_at) < MOST_PICTURE_TIMES:
             self.touch.pictured_at.append(time.clock_gettime_ns(time.CLOCK_BOOTTIME))
+        return data
+
+    def _burst(self, ask: Ask) -> bytes:
+        """Answer with a picture under each lamp that was asked for."""
+        assert self.touch is not None
+        letters = [bytes([letter]) for letter in ask.body[:MOST_LAMPS] if letter in LAMPS]
+        return b"".join(self._packed(self.touch, ask.number, letter) for letter in letters)
+
+    def _packed(self, touch: Touch, number: int, letter: bytes) -> bytes:
+        garbage = self.trouble is Trouble.GARBAGE_IMAGE
+        pixels = self.rng.randbytes(WIDTH * HEIGHT) if garbage else touch.picture(_LAMPS[letter]).tobytes()
         if self.trouble is Trouble.GARBAGE_SIZE:
             pixels += b"\0"
-        return pack_image(number, WIDTH, HEIGHT, pixels)
-
-    def _pixels(self, touch: Touch) -> bytes:
-        if self.trouble is Trouble.GARBAGE_IMAGE:
-            return self.rng.randbytes(WIDTH * HEIGHT)
-        grain = np.random.default_rng((touch.pose, touch.pictures))
-        return capture(anatomy(touch.seed), np.random.default_rng(touch.pose), touch.presentation, grain).tobytes()
+        return pack_image(number, WIDTH, HEIGHT, pixels, letter)
 
 
-def _finger_and_span(words: Sequence[str]) -> tuple[Finger, int]:
-    """Read `[finger] [hold|ms]`. Raises `CommandError`."""
-    if not words or words[0].lower() not in {finger.value for finger in Finger}:
-        return Finger.RIGHT_INDEX, _span(words)
-    return Finger(words[0].lower()), _span(words[1:])
+def _stolen(seed: str, rng: np.random.Generator) -> Image:
+    """Take the picture from which an attack is made, as good as the reader's own."""
+    return living(anatomy(seed), rng).picture(Lamp.ON, 0.0, rng)
 
 
 def _span(words: Sequence[str]) -> int:
