@@ -30,6 +30,9 @@ examples:
   authd vein evaluate DIR --pattern REGEX --json > figures.jsonl
   authd vein evaluate DIR --pattern REGEX --exclude '068/right/index=068/right/middle' --impostors people
 
+  authd vein profile DIR --pattern REGEX --take 1/3 --out my.toml     fit a profile to a third of the fingers,
+  authd vein evaluate DIR --pattern REGEX --leave 1/3 --profile my.toml   and measure it on the others
+
 The pattern is searched in each picture's path below DIR (with forward slashes). It names the groups subject, finger and
 sample, and may name hand and session. A file given to --exclude has one line a pair of fingers that are one: A = B
 パターンは DIR からの相対パスの中で探す正規表現で、グループ subject、finger、sample(任意で hand、session)を持つ。
@@ -76,8 +79,46 @@ def _evaluate(kinds: Verbs[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="DET curve and histograms as PNG and SVG / 図の出力先")
     parser.add_argument("--json", action="store_true", help="JSON lines instead of a table")
+    parser.add_argument(
+        "--leave", type=_share, metavar="K/N", help="leave out the fingers that profile --take K/N took"
+    )
     add_number(parser, "--worst", 10, 0, 1000, "worst fingers to list (10)")
     parser.set_defaults(run=guarded(_run_evaluate))
+
+
+def _profile(kinds: Verbs[argparse.ArgumentParser]) -> None:
+    summary = "fit a profile for a sensor to a folder of its pictures / 新しいセンサーの設定を画像から作る"
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = kinds.add_parser("profile", help=summary, description=summary, epilog=EPILOG, formatter_class=raw)
+    add_folder(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE.toml", help="the profile / 設定の出力先")
+    parser.add_argument("--name", metavar="NAME", help="of the sensor (the file's name without .toml) / センサー名")
+    parser.add_argument(
+        "--pitch", type=_pitch, default=0.0, metavar="MM", help="millimetres of finger a pixel (guessed)"
+    )
+    parser.add_argument("--force", action="store_true", help="write over a file that is there / 上書きする")
+    part = "fit to so many fingers of so many, spread over all, such as 1/3 / 指の一部だけで作る"
+    parser.add_argument("--take", type=_share, metavar="K/N", help=part)
+    parser.set_defaults(run=guarded(_run_profile))
+
+
+def _pitch(said: str) -> float:
+    try:
+        value = float(said)
+    except ValueError:
+        value = 0.0
+    if not 0.001 <= value <= 10:
+        raise argparse.ArgumentTypeError(f"{said}: 0.001 to 10 millimetres are expected")
+    return value
+
+
+def _share(said: str) -> tuple[int, int]:
+    taken, _, of = said.partition("/")
+    if not all(each.isascii() and each.isdecimal() and len(each) < 4 for each in (taken, of)):
+        raise argparse.ArgumentTypeError(f"{said}: K/N is expected, such as 1/3")
+    if not 0 < int(taken) < int(of):
+        raise argparse.ArgumentTypeError(f"{said}: K less than N is expected, such as 1/3")
+    return int(taken), int(of)
 
 
 def add_folder(parser: argparse.ArgumentParser) -> None:
@@ -147,6 +188,8 @@ def _run_evaluate(args: argparse.Namespace) -> int:
 
     profile = profile_of(args.profile)
     data = read_folder(args.folder, args.pattern)
+    if args.leave:
+        data = data.part(args.leave, left=True)
     if args.out:
         _make(args.out)
     bar = Bar(args.lang)
@@ -158,6 +201,33 @@ def _run_evaluate(args: argparse.Namespace) -> int:
         print(line)  # noqa: T201 - it is a command
     if args.out:
         _draw(found, args)
+    return OK
+
+
+def _run_profile(args: argparse.Namespace) -> int:
+    from authd_drivers.vein.study.dataset import DatasetError, read_folder
+    from authd_drivers.vein.study.fit import fit
+    from authd_drivers.vein.study.progress import Bar
+    from authd_drivers.vein.study.written import checked_name, described, save
+
+    name = args.name or args.out.stem
+    if not checked_name(name):
+        raise DatasetError("bad_name", name=name)
+    if args.out.exists() and not args.force:
+        raise DatasetError("exists", file=args.out)
+    data = read_folder(args.folder, args.pattern)
+    data = data.part(args.take) if args.take else data
+    bar = Bar(args.lang)
+    try:
+        fitted = fit(data.first(args.limit) if args.limit else data, name, args.jobs, bar, args.pitch)
+    finally:
+        bar.close()
+    try:
+        save(args.out, fitted, args.take)
+    except OSError as error:
+        raise DatasetError("bad_out", folder=args.out, detail=error) from None
+    for line in described(fitted, args.out, args.lang):
+        print(line)  # noqa: T201 - it is a command
     return OK
 
 
@@ -199,5 +269,5 @@ def _fail(words: object) -> int:
     return USAGE
 
 
-VERBS = (_evaluate,)
+VERBS = (_evaluate, _profile)
 """What adds each verb of `authd vein`."""

@@ -93,6 +93,19 @@ class Dataset:
         wanted = set(subjects)
         return Dataset(self.folder, tuple(each for each in self.pictures if each.subject in wanted), self.skipped)
 
+    def part(self, share: tuple[int, int], *, left: bool = False) -> Dataset:
+        """Return every so-manieth finger: for (1, 3) each third one, beginning with the first; `left`: the others."""
+        taken, of = share
+        return Dataset(
+            self.folder,
+            tuple(
+                each
+                for each, finger in zip(self.pictures, self.finger.tolist(), strict=True)
+                if (finger % of < taken) is not left
+            ),
+            self.skipped,
+        )
+
     def first(self, people: int) -> Dataset:
         """Return the part that shows the first so many people."""
         return self.of(self.subjects[:people])

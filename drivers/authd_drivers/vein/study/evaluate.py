@@ -14,7 +14,7 @@ from authd_drivers.vein.study.dataset import Dataset, DatasetError, read_exclusi
 from authd_drivers.vein.study.identify import Identification, identify
 from authd_drivers.vein.study.measure import MAX_TEMPLATES, Extracted, extract_all, score_all
 from authd_drivers.vein.study.pool import Progress, silent
-from authd_drivers.vein.study.protocol import Enrolled, enrol, single, take_out, take_out_twins
+from authd_drivers.vein.study.protocol import Enrolled, enrol, single, take_out, take_out_twins, two_fingers
 from authd_drivers.vein.study.rates import Comparisons, Rate, Worst, worst
 
 FMRS = (1e-2, 1e-3, 1e-4)
@@ -43,11 +43,15 @@ class Plan:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
-    """One protocol. kind: `single`, `enrol`, `single_sessions` or `enrol_sessions`."""
+    """One protocol. kind: `single`, `enrol`, `two_fingers`, `single_sessions` or `enrol_sessions`.
+
+    threshold: the profile's own, None where it has none for this.
+    """
 
     kind: str
     gate: bool
     comparisons: Comparisons
+    threshold: float | None
     enrolled: Enrolled | None = None
 
 
@@ -93,10 +97,10 @@ def evaluate(data: Dataset, profile: SensorProfile, plan: Plan, progress: Progre
     pairs = read_exclusions(plan.exclude, data)
     extracted = extract_all(data.paths, profile, plan.jobs, progress)
     _check(data, profile, extracted)
-    scores = score_all(extracted.templates, plan.jobs, progress)
+    scores = score_all(extracted.templates, plan.jobs, progress, profile.search)
     take_out(scores, data, pairs, people_only=plan.people_only)
     twins = take_out_twins(scores, [each.digest for each in extracted.taken])
-    parts = tuple(_parts(scores, data, extracted, plan))
+    parts = tuple(_parts(scores, data, extracted, profile, plan))
     reference, missed = _worst(parts[0], profile, plan.worst)
     names = tuple((data.fingers[one], data.fingers[other]) for one, other in sorted(pairs) if one < other)
     return Evaluation(
@@ -127,16 +131,22 @@ def _check(data: Dataset, profile: SensorProfile, extracted: Extracted) -> None:
     raise DatasetError("no_template", count=len(data.pictures), faults=", ".join(faults))
 
 
-def _parts(scores: npt.NDArray[np.float32], data: Dataset, extracted: Extracted, plan: Plan) -> Iterator[Part]:
-    session = _sessions(data)
+def _parts(
+    scores: npt.NDArray[np.float32], data: Dataset, extracted: Extracted, profile: SensorProfile, plan: Plan
+) -> Iterator[Part]:
+    session, threshold = _sessions(data), profile.decision.threshold
     for gate in plan.gates:
         usable = extracted.passed if gate else extracted.found
-        for suffix, which in (("", None), ("_sessions", session)):
-            if suffix and which is None:
-                continue
-            yield Part(f"single{suffix}", gate, single(scores, data, usable, which))
-            enrolled = enrol(scores, data, usable, plan.enrolled, which)
-            yield Part(f"enrol{suffix}", gate, enrolled.comparisons(), enrolled)
+        yield Part("single", gate, single(scores, data, usable), threshold)
+        enrolled = enrol(scores, data, usable, plan.enrolled)
+        yield Part("enrol", gate, enrolled.comparisons(), threshold, enrolled)
+        if len(data.fingers) > len(data.subjects):
+            both = max((row.threshold for row in profile.roster if row.fingers == 2), default=None)
+            yield Part("two_fingers", gate, two_fingers(enrolled, data), both)
+        if session is not None:
+            yield Part("single_sessions", gate, single(scores, data, usable, session), threshold)
+            enrolled = enrol(scores, data, usable, plan.enrolled, session)
+            yield Part("enrol_sessions", gate, enrolled.comparisons(), threshold, enrolled)
 
 
 def _sessions(data: Dataset) -> Numbers | None:

@@ -55,7 +55,7 @@ def sections(found: Evaluation) -> Iterator[Section]:
         yield Section(f"all{suffix}", (f"acquire{suffix}", {}), (percent("fta_percent", found.fta(gate)),))
         for part in (part for part in found.parts if part.gate == gate):
             title: Title = (f"{part.kind}{suffix}", {"count": found.plan.enrolled})
-            figures = tuple(_part(part, found.profile.decision.threshold))
+            figures = tuple(_part(part))
             comparisons = part.comparisons
             yield Section(name_of(found, part), title, figures, len(comparisons.genuine), len(comparisons.impostor))
         for search in (search for search in found.searches if search.gate == gate):
@@ -70,7 +70,7 @@ def name_of(found: Evaluation, part: Part) -> str:
     return f"{kind}_gate" if part.gate else kind
 
 
-def _part(part: Part, threshold: float) -> Iterator[Figure]:
+def _part(part: Part) -> Iterator[Figure]:
     if part.enrolled:
         failed = part.enrolled.failed
         yield percent("fte_percent", Rate(failed, failed + len(part.enrolled.fingers)))
@@ -87,7 +87,9 @@ def _part(part: Part, threshold: float) -> Iterator[Figure]:
             yield percent("fnmr_percent", point.fnmr, point.threshold, fmr)
         else:
             yield Figure("fnmr_percent", fmr=fmr, missing=("impostor", _needed(len(comparisons.impostor), fmr)))
-    own, false = comparisons.at(threshold), comparisons.at(threshold).fmr
+    if part.threshold is None:
+        return
+    own, false = comparisons.at(part.threshold), comparisons.at(part.threshold).fmr
     yield Figure("fmr_at_threshold", false.value, false.bound, false.errors, false.trials, own.threshold, plain=True)
     yield percent("fnmr_percent_at_threshold", own.fnmr, own.threshold)
 

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from authd.driver import DriverError
-from authd_drivers.vein.engine.compare import FINE, words
-from authd_drivers.vein.engine.profile import SensorProfile
+from authd_drivers.vein.engine.compare import lattices, words
+from authd_drivers.vein.engine.profile import SearchSettings, SensorProfile
 from authd_drivers.vein.engine.template import parse
 from authd_drivers.vein.study.pool import Progress, cores, in_order, silent
 
@@ -121,38 +121,51 @@ def _take(path: Path, profile: SensorProfile, always: SensorProfile) -> Taken:
     return Taken(bits, free.quality, fault, gated.template is not None, hint, digest, size)
 
 
-def score_all(templates: Words, jobs: int = 0, progress: Progress = silent) -> Floats:
+def score_all(
+    templates: Words, jobs: int = 0, progress: Progress = silent, search: SearchSettings | None = None
+) -> Floats:
     """Scores of all templates (n, 32) with each other: shape (n, n), symmetric, on disc where that is large.
 
-    Raises `ValueError` for more than `MAX_TEMPLATES`.
+    search: the profile's limits of shifts. Raises `ValueError` for more than `MAX_TEMPLATES`.
     """
     count = len(templates)
     scores = _matrix(count, count)
-    for first, part in _rows(templates, None, jobs or cores(), progress):
+    for first, part in _rows(templates, None, jobs or cores(), progress, search):
         last = first + len(part)
         scores[first:last, first:] = part
         scores[first:, first:last] = part.T
     return scores
 
 
-def score_across(probes: Words, templates: Words, jobs: int = 0, progress: Progress = silent) -> Floats:
+def score_across(
+    probes: Words,
+    templates: Words,
+    jobs: int = 0,
+    progress: Progress = silent,
+    search: SearchSettings | None = None,
+) -> Floats:
     """Scores of probes (n, 32) with templates (m, 32): shape (n, m)."""
     scores = _matrix(len(probes), len(templates))
-    for first, part in _rows(probes, templates, jobs or cores(), progress):
+    for first, part in _rows(probes, templates, jobs or cores(), progress, search):
         scores[first : first + len(part)] = part
     return scores
 
 
-def score_rows(probes: Words, templates: Words) -> Floats:
+def score_rows(probes: Words, templates: Words, search: SearchSettings | None = None) -> Floats:
     """One task: scores of each probe with each template, shape (probes, templates)."""
-    return np.stack([FINE.scores(probe, templates) for probe in probes])
+    fine, _ = lattices(search)
+    return np.stack([fine.scores(probe, templates) for probe in probes])
 
 
-def _rows(probes: Words, templates: Words | None, jobs: int, progress: Progress) -> Iterator[tuple[int, Floats]]:
+def _rows(
+    probes: Words, templates: Words | None, jobs: int, progress: Progress, search: SearchSettings | None
+) -> Iterator[tuple[int, Floats]]:
     """Rows of scores by their first probe; without `templates` those with the probe itself and all that follow."""
     against = probes if templates is None else templates
     cuts = _cuts(len(probes), len(against), square=templates is None)
-    tasks = ((probes[first:last], against if templates is not None else against[first:]) for first, last in cuts)
+    tasks = (
+        (probes[first:last], against if templates is not None else against[first:], search) for first, last in cuts
+    )
     total = sum((last - first) * (len(against) - (first if templates is None else 0)) for first, last in cuts)
     done = 0
     for (first, _), part in zip(cuts, in_order(score_rows, tasks, jobs), strict=True):

@@ -55,8 +55,8 @@ def _det(axes: Axes, found: Evaluation, parts: Sequence[Part]) -> None:
         false, missed = _known(*part.comparisons.det(), least_missed)
         label = f"{name_of(found, part)} (EER {100 * part.comparisons.eer:.2f} %)"
         axes.step(false, missed, "--" if part.gate else "-", where="post", color=colour, label=label)
-        own = part.comparisons.at(found.profile.decision.threshold)
-        if own.fmr.errors and own.fnmr.errors:
+        own = None if part.threshold is None else part.comparisons.at(part.threshold)
+        if own and own.fmr.errors and own.fnmr.errors:
             axes.plot(own.fmr.value, own.fnmr.value, "o", color=colour, markersize=5)
     diagonal = [max(least_false, least_missed), 1]
     axes.plot(diagonal, diagonal, ":", color="#888888", linewidth=1, label="equal error rate")
@@ -84,18 +84,18 @@ def _known(false: Floats, missed: Floats, least: float) -> tuple[Floats, Floats]
 
 def _scores(figure: Figure, found: Evaluation, parts: Sequence[Part]) -> None:
     """Draw how genuine and impostor scores lie, on a logarithmic scale: what matters is where the tails meet."""
-    threshold = found.profile.decision.threshold
-    rows = figure.subplots(len(parts), 1, sharex=True, squeeze=False)[:, 0]
+    rows = figure.subplots(len(parts), 1, squeeze=False)[:, 0]
     for axes, part in zip(rows, parts, strict=True):
         genuine, impostor = part.comparisons.genuine, part.comparisons.impostor
         low = np.floor(min(float(genuine[0]), float(impostor[0])) / BIN) * BIN
-        edges = np.arange(low, 1 + BIN, BIN)
+        edges = np.arange(low, max(1, float(genuine[-1]), float(impostor[-1])) + BIN, BIN)
         for scores, colour, name in ((impostor, COLOURS[1], "impostor"), (genuine, COLOURS[0], "genuine")):
             counts = np.histogram(scores, edges)[0]
             label = f"{name}, {len(scores):,}"
             axes.stairs(counts / len(scores), edges, color=colour, fill=True, alpha=0.45, label=label)
             axes.stairs(counts / len(scores), edges, color=colour)
-        axes.axvline(threshold, color="#222222", linestyle="--", linewidth=1, label=f"threshold {threshold}")
+        if part.threshold is not None:
+            axes.axvline(part.threshold, color="#222222", ls="--", lw=1, label=f"threshold {part.threshold}")
         axes.set(yscale="log", ylabel="share of scores", title=name_of(found, part), ylim=(0.5 / len(impostor), 1))
         axes.grid(color="#dddddd", linewidth=0.5)
         axes.set_axisbelow(True)

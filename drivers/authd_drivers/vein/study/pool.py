@@ -39,9 +39,19 @@ def in_order(work: Callable[..., _Result], tasks: Iterable[tuple[Any, ...]], job
         for task in tasks:
             yield work(*task)
         return
+    with workers(jobs) as pool:
+        yield from _flow(pool, work, iter(tasks), 4 * jobs)
+
+
+@contextmanager
+def workers(jobs: int) -> Generator[ProcessPoolExecutor, None, None]:
+    """Processes for several rounds of work; each is born by the time the pool is given."""
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), initializer=_lower)
     try:
-        yield from _flow(pool, work, iter(tasks), 4 * jobs)
+        with _surroundings():
+            for birth in [pool.submit(int) for _ in range(jobs)]:
+                birth.result()
+        yield pool
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

@@ -117,6 +117,46 @@ def enrol(scores: Floats, data: Dataset, usable: Mask, count: int, session: Numb
     return Enrolled(best, data.finger[rows], np.array(fingers, np.intp), failed, short)
 
 
+def two_fingers(enrolled: Enrolled, data: Dataset) -> Comparisons:
+    """Two touches with two fingers of one person, judged by the sum of their scores (engine/fusion.py).
+
+    Each person's enrolled fingers are taken two by two in order, as if that were all that is enrolled of somebody; the
+    first picture to try of one goes with the first of the other. Impostors are other people only.
+    """
+    pairs = _pairs(enrolled, data)
+    owner = data.subject[enrolled.fingers[pairs[:, 0]]]
+    genuine: list[Floats] = []
+    number: list[Numbers] = []
+    impostor: list[Floats] = []
+    for pair, columns in enumerate(pairs):
+        rows = [np.flatnonzero(enrolled.probe == enrolled.fingers[column]) for column in columns]
+        tries = min(len(rows[0]), len(rows[1]))
+        one, other = enrolled.best[rows[0][:tries]], enrolled.best[rows[1][:tries]]
+        sums = np.maximum(_sum(one, other, pairs), _sum(other, one, pairs))
+        counts = sums > _LEAST
+        genuine.append(sums[counts[:, pair], pair])
+        number.append(np.full(len(genuine[-1]), pair, np.intp))
+        impostor.append(sums[counts & (owner != owner[pair])])
+    return Comparisons(_floats(genuine), _numbers(number), _floats(impostor))
+
+
+def _pairs(enrolled: Enrolled, data: Dataset) -> Numbers:
+    """Columns of the enrolled fingers that are tried, two of each person in each row."""
+    tried = np.flatnonzero(np.isin(enrolled.fingers, enrolled.probe))
+    owner = data.subject[enrolled.fingers[tried]]
+    pairs: list[Numbers] = [np.zeros((0, 2), np.intp)]
+    for person in np.unique(owner):
+        own = tried[owner == person]
+        pairs.append(own[: len(own) // 2 * 2].reshape(-1, 2))
+    return np.concatenate(pairs)
+
+
+def _sum(one: Floats, other: Floats, pairs: Numbers) -> Floats:
+    """Sum of the scores of one touch with the first finger of each pair and of the other with the second."""
+    first, second = one[:, pairs[:, 0]], other[:, pairs[:, 1]]
+    return np.where((first > _LEAST) & (second > _LEAST), first + second, OUT)
+
+
 def _by_finger(data: Dataset) -> Iterator[tuple[int, Numbers]]:
     order = np.argsort(data.finger, kind="stable")
     starts = np.searchsorted(data.finger[order], np.arange(len(data.fingers) + 1))
