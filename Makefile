@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 STEPS ?= 2000000
 
-.PHONY: install apt demo check lint unit test real figures wheel matrix clean
+.PHONY: install apt demo check lint unit test real figures wheel matrix peer-vein clean
 
 install: $(VENV)/.installed
 
@@ -64,6 +64,15 @@ figures: install
 # The pure core and the unit tests under every later Python that is on this machine.
 matrix: install
 	tests/tools/matrix
+
+# The open peer, as a yardstick for tests/bench/vein_peer.py: an environment of its own, 1 GB, some minutes.
+PEER := .venv-peer
+peer-vein: $(PEER)/.installed
+
+$(PEER)/.installed: tests/bench/peer-vein.txt
+	$(PYTHON) -m venv --clear $(PEER)
+	$(PEER)/bin/python -m pip install --quiet --no-deps -r $<
+	touch $@
 
 clean:
 	rm -rf $(VENV) .venv-* dist build
