@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from authd.driver import DriverError, Fault, Hint, Reference
 from authd_drivers.vein.comparator import FEWEST, KEPT, REMEMBERED, Recent, VeinComparator
+from authd_drivers.vein.engine.bank import SURVIVORS
 from authd_drivers.vein.engine.compare import words
+from authd_drivers.vein.engine.gallery import Gallery
 from authd_drivers.vein.engine.profile import load_profile
 from authd_drivers.vein.engine.template import Template, pack, parse
-from authd_drivers.vein.gallery import SURVIVORS, Gallery
 from tests.drivers.veins import probes, references, sim
 
 PEOPLE = ("ann", "ben", "cho")
@@ -95,10 +96,10 @@ def test_the_coarse_filter_of_a_full_roster_loses_nobody() -> None:
 def test_a_removed_person_is_gone_from_memory() -> None:
     gallery = Gallery()
     gallery.add([each for person in PEOPLE for each in references(person, probes(person, 3))])
-    held = gallery.bits
+    (held,) = gallery.bits.values()
     gallery.remove("ann")
     assert not held.any()  # the rows that held everybody were overwritten
-    assert gallery.bits.shape == (6, 32)
+    assert [rows.shape for rows in gallery.bits.values()] == [(6, 32)]
 
 
 def test_the_others_are_found_after_somebody_left() -> None:

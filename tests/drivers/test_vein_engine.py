@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authd.driver import DriverError, Fault, Hint
-from authd_drivers.vein.engine.compare import FINE, ROUGH, Lattice, coarse, compare, unmoved, words
+from authd_drivers.vein.engine.compare import FINE, compare, unmoved, words
 from authd_drivers.vein.engine.edges import find_edges
 from authd_drivers.vein.engine.extract import extract, sees_finger
 from authd_drivers.vein.engine.profile import (
@@ -252,15 +252,6 @@ def test_a_batch_is_the_same_as_one_by_one() -> None:
         pytest.approx(float(FINE.scores(maps[3], maps[i : i + 1])[0])) for i in (0, 63, 64, 69)
     ]
     assert FINE.scores(maps[3], maps[:0]).shape == (0,)
-
-
-def test_the_coarse_map_sets_a_cell_where_any_of_four_is() -> None:
-    maps = np.zeros((1, 32), np.uint64)
-    maps[0, 7] = np.uint64(1 << 11)
-    small = coarse(maps)
-    assert small.shape == (1, 8)
-    assert int.from_bytes(small.tobytes(), "little") == 1 << (3 * 32 + 5)
-    assert isinstance(ROUGH, Lattice)
 
 
 def test_unmoved_knows_the_same_bits_only() -> None:
