@@ -47,8 +47,8 @@ exit codes: 0 done, 1 bad news, 2 wrong input, 3 no daemon there, 4 refused
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one verb; returns its exit code."""
     words = sys.argv[1:] if argv is None else list(argv)
-    args = parser(words[0] if words else "").parse_args(words)
     try:
+        args = parser(words[0] if words else "").parse_args(words)
         return int(args.run(args))
     except KeyboardInterrupt:
         return 130

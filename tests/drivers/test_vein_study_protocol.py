@@ -11,7 +11,7 @@ import numpy.typing as npt
 from authd_drivers.vein.engine.profile import load_profile
 from authd_drivers.vein.study.dataset import Dataset, Picture
 from authd_drivers.vein.study.identify import identify
-from authd_drivers.vein.study.protocol import Enrolled, enrol, single, take_out, take_out_twins
+from authd_drivers.vein.study.protocol import Enrolled, enrol, single, take_out, take_out_twins, two_fingers
 from authd_drivers.vein.study.rates import Rate
 
 DECISION = replace(load_profile("sim").decision, threshold=0.5, margin=0.1)
@@ -141,3 +141,28 @@ def test_the_margin_counts_from_zero_upwards() -> None:
     result = identify(alone, 2, replace(DECISION, margin=0.6))
     assert result is not None
     assert result.fnir == Rate(1, 1)
+
+
+def test_two_fingers_are_judged_by_their_sum_against_other_people() -> None:
+    names = [f"{person}/{finger}/{take}" for person in "12" for finger in ("i", "m", "r") for take in "abc"]
+    data = dataset(*names)
+    found = enrol(matrix(18), data, everything(data), 2)
+    both = two_fingers(found, data)
+    best = {
+        (int(finger), column): row[column]
+        for finger, row in zip(found.probe, found.best, strict=True)
+        for column in range(6)
+    }
+    assert len(both.genuine) == 2  # a person's third finger has no other one to go with
+    assert rounded(both.genuine) == sorted(
+        round(float(max(best[a, a] + best[b, b], best[a, b] + best[b, a])), 4) for a, b in ((0, 1), (3, 4))
+    )
+    assert len(both.impostor) == 2
+
+
+def test_two_touches_of_which_one_is_not_compared_have_no_sum() -> None:
+    data = dataset("1/i/a", "1/i/b", "1/m/a", "1/m/b", "2/i/a", "2/i/b", "2/m/a", "2/m/b")
+    scores = matrix(8)
+    take_out(scores, data, {(0, 2), (2, 0), (0, 3), (3, 0)}, people_only=False)
+    found = two_fingers(enrol(scores, data, everything(data), 1), data)
+    assert (len(found.genuine), len(found.impostor)) == (2, 0)

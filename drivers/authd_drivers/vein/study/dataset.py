@@ -21,7 +21,7 @@ EXAMPLE = r"(?P<subject>\d+)/(?P<hand>left|right)/(?P<finger>\w+)_(?P<sample>\d+
 REQUIRED, OPTIONAL = ("subject", "finger", "sample"), ("hand", "session")
 SUFFIXES = frozenset(
     f".{kind}"
-    for kinds in ("bmp dib png jpg jpeg jpe jp2 tif tiff webp avif gif", "pgm ppm pbm pnm ras sr hdr exr")
+    for kinds in ("bmp dib png jpg jpeg jpe jp2 tif tiff webp avif gif", "pgm ppm pbm pnm ras sr")
     for kind in kinds.split()
 )
 MAX_FILES = 200_000

@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 MAX_BYTES = 1 << 28
-MAX_PIXELS = 1 << 27
 DEPTHS = (10, 12, 14, 16)
 
 Image = npt.NDArray[np.uint8]

@@ -17,7 +17,12 @@ _Result = TypeVar("_Result")
 Progress = Callable[[str, int, int], None]
 """Told what is being done, how much of it is done and how much there is."""
 NICE = 10
-_SURROUNDINGS = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 27)}
+_SURROUNDINGS = {
+    "OPENBLAS_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "OPENCV_IO_MAX_IMAGE_PIXELS": str(1 << 27),
+    "OPENCV_LOG_LEVEL": "SILENT",  # what is wrong with a picture is said by name, not by its decoder
+}
 
 
 def silent(what: str, done: int, total: int) -> None:
