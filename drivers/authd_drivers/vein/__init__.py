@@ -1,8 +1,8 @@
 """Finger vein by near-infrared camera: the reader (cv2, in a reader child) and the comparator (NumPy, in the verifier).
 
 `[reader.vein-1] driver="vein", source="/dev/video0"` or `source="folder:/data"`; `profile="sdumla"` names the kind of
-sensor. For a folder: `after="1.0"`, `stay="0.5"` (seconds), or `trigger="/run/finger"`, a file that names the picture
-to show.
+sensor, `profile="/etc/authd-seat/mine.toml"` a file that `authd vein profile` wrote. For a folder: `after="1.0"`,
+`stay="0.5"` (seconds), or `trigger="/run/finger"`, a file that names the picture to show.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from authd.driver import DriverError, Fault, Reader
-from authd_drivers.vein.engine.profile import ProfileError, SensorProfile, load_profile
+from authd_drivers.vein.engine.profile import ProfileError, SensorProfile, named
 
 if TYPE_CHECKING:
     from authd_drivers.vein.source import Source
@@ -26,7 +26,7 @@ def READER(settings: Mapping[str, str]) -> Reader:  # noqa: N802  # the one name
     from authd_drivers.vein.reader import VeinReader
 
     try:
-        profile = load_profile(settings.get("profile", "sdumla"))
+        profile = named(settings.get("profile", "sdumla"))
         return VeinReader(_source(settings, profile), profile)
     except ProfileError as error:
         raise DriverError(Fault.NOT_PERMITTED, str(error)) from None

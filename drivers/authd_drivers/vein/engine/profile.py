@@ -214,6 +214,11 @@ def load_profile(name: str) -> SensorProfile:
     return read_profile(PROFILES / f"{name}.toml")
 
 
+def named(name: str) -> SensorProfile:
+    """Return a shipped profile by its name, or that of a file by its path (`/etc/mine.toml`). Raises `ProfileError`."""
+    return read_profile(Path(name)) if name.endswith(".toml") else load_profile(name)
+
+
 def read_profile(path: Path) -> SensorProfile:
     """Read a profile from a file. Raises `ProfileError`."""
     try:

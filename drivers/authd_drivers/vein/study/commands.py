@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from authd_drivers.vein.engine.profile import ProfileError, SensorProfile, load_profile, profile_names, read_profile
+from authd_drivers.vein.engine.profile import ProfileError, named, profile_names
 from authd_drivers.vein.study.texts import LANGUAGES, language, text
 
 if TYPE_CHECKING:
@@ -175,18 +175,13 @@ def guarded(work: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Nam
     return run
 
 
-def profile_of(name: str) -> SensorProfile:
-    """Load a profile that ships, or one's own file. Raises `ProfileError`."""
-    return read_profile(Path(name)) if name.endswith(".toml") else load_profile(name)
-
-
 def _run_evaluate(args: argparse.Namespace) -> int:
     from authd_drivers.vein.study.dataset import read_folder
     from authd_drivers.vein.study.evaluate import evaluate
     from authd_drivers.vein.study.progress import Bar
     from authd_drivers.vein.study.report import lines, table
 
-    profile = profile_of(args.profile)
+    profile = named(args.profile)
     data = read_folder(args.folder, args.pattern)
     if args.leave:
         data = data.part(args.leave, left=True)
