@@ -116,12 +116,13 @@ def _extract(paths: Sequence[Path], profile: SensorProfile) -> Words:
 
 def _score(templates: Words, pairs: Rows, search: SearchSettings) -> Floats:
     """Scores of pairs that are sorted by their first, -1 where one of the two has no template."""
-    from authd_drivers.vein.engine.compare import FINE
+    from authd_drivers.vein.engine.compare import lattices
 
+    fine, _ = lattices(search)
     scores = np.full(len(pairs), -1, np.float32)
     whole = np.asarray(templates.any(axis=1), np.bool_)
     for probe in np.unique(pairs[:, 0]).tolist():
         rows = np.flatnonzero((pairs[:, 0] == probe) & whole[pairs[:, 1]] & whole[probe])
         if rows.size:
-            scores[rows] = FINE.scores(templates[probe], templates[pairs[rows, 1]])
+            scores[rows] = fine.scores(templates[probe], templates[pairs[rows, 1]])
     return scores
