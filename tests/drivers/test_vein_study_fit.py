@@ -175,7 +175,7 @@ def test_what_cannot_be_written_is_said_before_any_work(
 @pytest.mark.parametrize("sensor", ["standing", "lamps beside", "cropped"])
 def test_a_fitted_profile_knows_fingers_that_it_has_never_seen(tmp_path: Path, sensor: str) -> None:
     see = SENSORS[sensor]
-    found = fit(read_folder(folder_of(tmp_path, see, 16), PATTERN), "mine", jobs=2)
+    found = fit(read_folder(folder_of(tmp_path, see, 12, takes=2), PATTERN), "mine", jobs=2)
     profile = reread(found.profile)
     assert profile == found.profile
     right = wrong = 0
