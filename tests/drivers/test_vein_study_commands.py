@@ -128,6 +128,15 @@ def test_people_only_and_fingers_that_are_one_are_left_out(fingers: Path, authd:
     assert one["evaluation"]["excluded"] == [["3/index", "3/middle"]]
 
 
+def test_sessions_are_measured_across_as_well(fingers: Path, authd: Authd) -> None:
+    every_take_a_session = r"(?P<subject>\d)_(?P<finger>\w+)_(?P<session>[0-3])(?P<sample>\.png)$"
+    found = authd(*usual(fingers, "--json", "--no-gate", "--pattern", every_take_a_session, "--enrol", "1")).json()
+    pairs = 8 * 6
+    assert found["genuine.single"]["value"] == found["genuine.single_sessions"]["value"] == pairs
+    assert found["genuine.enrol1_sessions"]["value"] == 8 * 3
+    assert "eer_percent.single_sessions" in found
+
+
 def without(missing: str) -> Callable[[str], object]:
     return lambda name: None if name == missing else object()
 

@@ -26,7 +26,8 @@ PAIRS = 12_000
 """In one task: about a second."""
 IN_MEMORY = 1 << 28
 """Bytes of scores beyond which they are kept in an unnamed file."""
-MAX_TEMPLATES = 20_000
+MAX_TEMPLATES = 12_000
+"""Then the scores take 0.6 GB of disc, and sorting them about as much memory for each protocol."""
 
 Floats = npt.NDArray[np.float32]
 Words = npt.NDArray[np.uint64]

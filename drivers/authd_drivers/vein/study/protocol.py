@@ -69,7 +69,9 @@ def single(scores: Floats, data: Dataset, usable: Mask, session: Numbers | None 
             own &= session[rows][:, np.newaxis] != session[columns]
         genuine.append(part[own])
         finger.append(data.finger[rows][np.nonzero(own)[0]])
-    return Comparisons(_floats(genuine), _numbers(finger), _floats(impostor))
+    others = _floats(impostor)
+    impostor.clear()
+    return Comparisons(_floats(genuine), _numbers(finger), others)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -50,12 +50,16 @@ class Point:
 
 
 class Comparisons:
-    """Genuine and impostor scores of one protocol, kept sorted. finger: the finger of each genuine score."""
+    """Genuine and impostor scores of one protocol, kept sorted. finger: the finger of each genuine score.
+
+    The impostors' array is taken over and sorted where it is: there can be a hundred million.
+    """
 
     def __init__(self, genuine: Floats, finger: Numbers, impostor: Floats) -> None:
         order = np.argsort(genuine, kind="stable")
         self.genuine, self.finger = genuine[order], finger[order]
-        self.impostor = np.sort(impostor)
+        impostor.sort()
+        self.impostor = impostor
 
     def __bool__(self) -> bool:
         """Whether there is something to count."""
