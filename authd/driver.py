@@ -26,6 +26,7 @@ __all__ = [
     "Fault",
     "Feedback",
     "Hint",
+    "Known",
     "NoMatch",
     "Op",
     "Probe",
@@ -206,6 +207,18 @@ class Candidates:
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """Whom the samples of an enrolment resemble, however close the next person is.
+
+    replayed: one of them is a recording; again: they are of one of the fingers that were taken before.
+    """
+
+    best: Scored | None = None
+    replayed: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Roster:
     """What one touch (`fingers` 1) or two (2) cost among up to `people` people of two fingers and six references each.
 
@@ -271,6 +284,6 @@ class Comparator(Protocol):
         """
         ...
 
-    def known(self, probes: Sequence[bytes]) -> Candidates:
-        """Whom of the whole gallery any of these probes resembles, however close the next person is (an enrolment)."""
+    def known(self, probes: Sequence[bytes], earlier: Sequence[bytes] = ()) -> Known:
+        """Look for the samples of an enrolment in the whole gallery, and among `earlier` ones of other fingers."""
         ...

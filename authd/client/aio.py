@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from types import TracebackType
@@ -198,16 +198,21 @@ class Client:
         seat: str,
         *,
         staff_number: str,
-        name: str,
-        kana: str,
-        section: str,
         finger: str,
+        name: str = "",
+        kana: str = "",
+        section: str = "",
         officer: bool = False,
         found: bool = False,
+        more: Sequence[str] = (),
+        add: bool = False,
     ) -> AsyncGenerator[EnrolStep, None]:
-        """Enrol somebody at the seat's reader; yields what is asked for next. Closing the iterator abandons it."""
-        person = {"staff_number": staff_number, "name": name, "kana": kana, "section": section}
-        fields = {"seat": seat, **person, "finger": finger, "officer": officer, "found": found}
+        """Enrol a finger of somebody (and `more`) at the seat's reader; `add`: of one who is enrolled already.
+
+        Yields what is asked for next. Closing the iterator abandons it.
+        """
+        person = {"staff_number": staff_number, "name": name, "kana": kana, "section": section, "officer": officer}
+        fields = {"seat": seat, **person, "finger": finger, "more": list(more), "found": found, "add": add}
         async with self._stream("enrol", fields) as frames:
             async for frame, _ in frames:
                 if bytes(frame.item):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
@@ -106,12 +106,14 @@ class SyncClient:
         seat: str,
         *,
         staff_number: str,
-        name: str,
-        kana: str,
-        section: str,
         finger: str,
+        name: str = "",
+        kana: str = "",
+        section: str = "",
         officer: bool = False,
         found: bool = False,
+        more: Sequence[str] = (),
+        add: bool = False,
     ) -> Generator[EnrolStep, None, None]:
         """As `Client.enrol`."""
         steps = self._client.enrol(
@@ -123,6 +125,8 @@ class SyncClient:
             finger=finger,
             officer=officer,
             found=found,
+            more=more,
+            add=add,
         )
         return self._each(steps)
 

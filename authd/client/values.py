@@ -142,6 +142,7 @@ class EnrolStep(msgspec.Struct, frozen=True):
     done: float = 0.0
     hint: str | None = None
     subject: str | None = None
+    finger: str = ""
 
 
 T = TypeVar("T")

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from authd.core import throttle
 from authd.core.model import Candidate, Counter, Found, Instant, Miss, SeatId
 from authd.core.ports import Clock, Counters, Sample
+
+_COUNTED = (Miss.NOBODY, Miss.REPLAYED, Miss.ATTACK, Miss.ANOTHER_FINGER)
+
+
+@dataclass(frozen=True, slots=True)
+class Paid:
+    """What a try has cost so far, so that it can be given back."""
+
+    before: Counter
+    after: Counter
 
 
 class Charges:
@@ -21,31 +33,50 @@ class Charges:
         for key, counter in (await self._store.load()).items():
             self._known[key] = throttle.adopt(key, counter, self._clock.now(), self._clock.boot)
 
-    def judge(self, seat: SeatId, sample: Sample) -> throttle.Verdict:
-        """Whether this sample may be verified now. A claimed credential has one verification open, anywhere."""
+    def judge(self, seat: SeatId, sample: Sample, paid: Paid | None = None) -> throttle.Verdict:
+        """Whether this sample may be verified now. A claimed credential has one verification open, anywhere.
+
+        `paid`: it is the second finger of a try that was allowed, and has paid, with the first.
+        """
         if _key(seat, sample) in self._open:
             return throttle.Verdict(allowed=False, until=Instant(self._clock.now() + throttle.BUSY_DELAY))
+        if paid is not None:
+            return throttle.Verdict(allowed=True)
         return throttle.may_try(self._of(_key(seat, sample)), self._clock.now(), claimed=sample.claim is not None)
 
-    async def before(self, sample: Sample) -> Counter | None:
-        """A claimed credential pays before it is verified; returns what it owed until now, for `after`."""
+    async def before(self, sample: Sample, paid: Paid | None = None) -> Paid | None:
+        """A claimed credential pays before it is verified, once a try; returns what this try has paid, for `after`."""
         if sample.claim is None:
-            return None
+            return paid
         key = throttle.claim_key(sample.claim)
-        owed = self._of(key)
         self._open.add(key)
-        await self._save(key, throttle.charge_claim(owed, self._clock.now()))
-        return owed
+        return paid or await self._pay(key, throttle.charge_claim(self._of(key), self._clock.now()))
 
-    async def after(self, seat: SeatId, sample: Sample, owed: Counter | None, found: Found) -> None:
-        """Settle by what was found: a success clears, a device fault gives back, an unnamed miss delays the seat."""
-        key, now = _key(seat, sample), self._clock.now()
-        if owed is not None and found is Miss.UNAVAILABLE:
-            await self._save(key, throttle.refund_claim(self._of(key), owed))
-        elif owed is not None and isinstance(found, Candidate):
-            await self._save(key, throttle.succeed(self._of(key), now))
-        elif owed is None and found in (Miss.NOBODY, Miss.REPLAYED, Miss.ATTACK):
-            await self._save(key, throttle.charge_seat(self._of(key), now))
+    async def after(self, seat: SeatId, sample: Sample, paid: Paid | None, found: Found) -> Paid | None:
+        """Settle by what was found: a success clears, a device fault gives back, an unnamed miss delays the seat.
+
+        A finger that another one must follow pays for the whole try: who never shows the other has tried. Returns what
+        the try has paid.
+        """
+        key = _key(seat, sample)
+        if paid is None:
+            counts = found in _COUNTED
+            return await self._pay(key, throttle.charge_seat(self._of(key), self._clock.now())) if counts else None
+        if isinstance(found, Candidate) and sample.claim is not None:
+            await self._save(key, throttle.succeed(self._of(key), self._clock.now()))
+        elif isinstance(found, Candidate) or found is Miss.UNAVAILABLE:
+            await self._give_back(key, paid)
+        return paid
+
+    async def _pay(self, key: str, charged: Counter) -> Paid:
+        paid = Paid(self._of(key), charged)
+        await self._save(key, charged)
+        return paid
+
+    async def _give_back(self, key: str, paid: Paid) -> None:
+        """Unless something else has been counted since: that must stay."""
+        if self._of(key) is paid.after:
+            await self._save(key, throttle.refund(paid.after, paid.before))
 
     def over(self, sample: Sample) -> None:
         """This verification is over, however it ended."""

@@ -88,9 +88,9 @@ class Host(ABC):
 
     def _carry_out(self, seat: SeatId, effect: machine.Effect) -> None:
         match effect:
-            case machine.Arm():
+            case machine.Arm(first):
                 nonce = self.ports.random.nonce()
-                self.feed(seat, machine.Armed(nonce))
+                self.feed(seat, machine.Armed(nonce, first))
                 self.ports.readers.arm(seat, nonce)
             case machine.Append(entry, id_):
                 self.spawn(seat, self.record(seat, entry, id_))

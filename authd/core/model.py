@@ -24,6 +24,11 @@ Epoch = NewType("Epoch", int)
 Instant = NewType("Instant", int)
 """Nanoseconds of CLOCK_BOOTTIME."""
 
+FINGERS = tuple(
+    f"{side}_{name}" for side in ("right", "left") for name in ("thumb", "index", "middle", "ring", "little")
+)
+"""In the order of their codes in ISO/IEC 19794: the first is 1; 0 is an unknown finger."""
+
 MILLISECOND = 1_000_000
 SECOND = 1_000_000_000
 MINUTE = 60 * SECOND
@@ -150,6 +155,7 @@ class Message(StrEnum):
     READING = "reading"
     START = "start"
     ONCE_MORE = "once_more"
+    ANOTHER_FINGER = "another_finger"
     OTHER_WAY = "other_way"
     CONFIRM = "confirm"
     FADING = "fading"
@@ -215,6 +221,15 @@ class Evidence:
     pad_level: str = "none"
     pad: float | None = None
     """Presentation attack score of the sample (`ports.Sample`), None where the reader cannot tell."""
+    fingers: tuple[str, ...] = ()
+    """The fingers that matched, by their names in `FINGERS`; empty where the reader cannot tell fingers apart."""
+    first: Nonce = Nonce("")
+    """Of the touch before, where it took two fingers; `nonce` is then the second's."""
+
+    @property
+    def shown(self) -> int:
+        """How many different fingers it rests on: the same one twice is one."""
+        return max(1, len(set(self.fingers)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,6 +280,8 @@ class Miss(StrEnum):
     """The probe is identical, or nearly so, to an earlier one: a recording, not a finger."""
     ATTACK = "attack"
     """The reader does not believe that it was a living finger. The person is told no more than at any other miss."""
+    ANOTHER_FINGER = "another_finger"
+    """This finger alone does not say it: another one of the same person is asked for. Names nobody, opens nothing."""
 
 
 Found = Candidate | Miss
@@ -290,6 +307,8 @@ class Request:
     """Of this touch alone. May be left empty only while no shift is open: `factors` then says the same."""
     owner: SubjectId | None = None
     """Whose session is open at the seat: without one, nothing can be kept or stepped up."""
+    fingers: int = 1
+    """How many different fingers this touch rests on."""
 
 
 @dataclass(frozen=True, slots=True)

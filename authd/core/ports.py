@@ -124,14 +124,30 @@ class Readers(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an answer must rest on to be believed."""
+
+    fingers: int = 1
+    """1: one finger is enough where it is clear; 2: it never is."""
+    first: Sample | None = None
+    """The sample before, of the same try: another finger of the same person, to be compared together with this one."""
+    alone: SubjectId | None = None
+    """Of this person one finger is always enough: they sit there, and mean to lock or to stay."""
+
+
+ONE_FINGER = Asked()
+
+
 class Verifier(Protocol):
     """The child that alone holds decrypted templates."""
 
-    async def identify(self, sample: Sample, scope: Sequence[SubjectId]) -> Found:
+    async def identify(self, sample: Sample, scope: Sequence[SubjectId], asked: Asked = ONE_FINGER) -> Found:
         """Compare with the references of the people in scope (1:N), or of `sample.claim` alone (1:1).
 
-        A candidate is of the scope and its evidence names the sample's reader and nonce, or it is not believed.
-        Raises `Unavailable` when the child cannot answer within 10 s.
+        A candidate is of the scope, its evidence names the sample's reader and nonce (and the first's, if two fingers
+        made it), and it rests on the fingers that were asked, or it is not believed. Raises `Unavailable` when the
+        child cannot answer within 10 s.
         """
         ...
 
@@ -169,6 +185,10 @@ class Roster(Protocol):
 
     def scope(self, seat: SeatId) -> Sequence[SubjectId]:
         """People whose templates a touch at this seat is compared with."""
+        ...
+
+    def fingers(self, seat: SeatId, *, claimed: bool) -> int:
+        """1 or 2: how many fingers a touch here must show; `claimed`: of a person who was named (1:1)."""
         ...
 
     def disabled(self, subject: SubjectId) -> bool:

@@ -58,8 +58,8 @@ def charge_claim(counter: Counter, now: Instant) -> Counter:
     return replace(counter, failures=failures, not_before=Instant(now + wait), changed_at=now)
 
 
-def refund_claim(charged: Counter, before: Counter) -> Counter:
-    """The device failed, not the person: as it was before the charge."""
+def refund(charged: Counter, before: Counter) -> Counter:
+    """The device failed, not the person, or the second finger was good: as it was before the charge."""
     return replace(charged, failures=before.failures, not_before=before.not_before, changed_at=before.changed_at)
 
 

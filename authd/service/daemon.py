@@ -21,7 +21,6 @@ from authd.service.bus.tally import Tally
 from authd.service.bus.tickets import Tickets
 from authd.service.bus.verbs import Desk
 from authd.service.config import ApplicationConfig, Config
-from authd.service.enrolment import Desk as EnrolmentDesk
 from authd.service.enrolment import Enrolments
 from authd.service.house import DaemonHouse
 from authd.service.keys import ROUTER
@@ -29,6 +28,7 @@ from authd.service.notify import beat, notify
 from authd.service.parts import Parts, make, source
 from authd.service.pdp import Loaded, Refused, watch
 from authd.service.screen import Screen, settings
+from authd.service.sitting import Desk as EnrolmentDesk
 
 Job = Coroutine[Any, Any, None]
 OPEN_WITHIN_S: Final = 30.0
@@ -165,7 +165,16 @@ class Daemon:
         bound = self.parts.roster.bound(seat)
         if bound is None:
             return {"permitted": False, "why": "the verifier has not said its false match rate yet"}
-        return {"permitted": bound.permitted, "bound": bound.bound, "limit": bound.limit, "templates": bound.templates}
+        return {
+            "permitted": bound.permitted,
+            "people": bound.people,
+            "fingers": bound.fingers,
+            "people_with_fewer_fingers": bound.short,
+            "bound": bound.bound,
+            "limit": bound.limit,
+            "fnir_percent": bound.fnir_percent,
+            "templates": bound.templates,
+        }
 
 
 def _peers(parts: Parts) -> Directory:

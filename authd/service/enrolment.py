@@ -8,46 +8,27 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from collections.abc import AsyncGenerator, Awaitable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Final
 
 from authd.core.host import Finger
-from authd.core.model import Entry, Hint, Kind, Miss, Nonce, ReaderId, SeatId, SessionId, SubjectId, Value
-from authd.core.pipeline import Pipeline
-from authd.core.ports import SUSPECT, Hinted, PortError, Sample
-from authd.service.anchored import OFFICER, STAFF, Anchored
+from authd.core.model import FINGERS, Entry, Kind, SeatId, SubjectId, Value
+from authd.core.ports import PortError
+from authd.service.anchored import OFFICER, STAFF
 from authd.service.bus.house import Enrolment, EnrolStep, Error, Refused
-from authd.service.pdp import Pdp
 from authd.service.roster import attributes
-from authd.service.seal import SealedTemplate
-from authd.service.staff import BadAttribute, PersonRecord, check_word, checked, new_subject
-from authd.service.store import Store
-from authd.service.verifier import ChildVerifier, NoTemplate, Sealed
+from authd.service.seal import SealedTemplate, WrappedKey
+from authd.service.sitting import Desk, Officer, Sitting
+from authd.service.staff import BadAttribute, PersonRecord, checked, new_subject
+from authd.service.verifier import Resembling, Sealed
 
-SAMPLES: Final = 3
-MOST_TRIES: Final = 8
-TOUCH_WITHIN_S: Final = 60.0
-LOOK_S: Final = 0.5
-"""How soon an enrolment ends when the officer has gone."""
 FOUNDERS: Final = 2
+MOST_FINGERS: Final = 4
+"""In one sitting; a person may have more."""
 PURPOSE: Final = "authd/enrolment"
 """What the officer confirms; the policy is asked about it as a step-up."""
 log = logging.getLogger("authd.enrolment")
-
-
-@dataclass(frozen=True, slots=True)
-class Desk:
-    """What an enrolment works with."""
-
-    pipeline: Pipeline
-    anchored: Anchored
-    pdp: Pdp
-    store: Store
-    verifier: ChildVerifier
-    modality: Callable[[ReaderId], str]
-    """Modality of a reader's samples."""
 
 
 class Enrolments:
@@ -59,23 +40,25 @@ class Enrolments:
         self._disabling = asyncio.Lock()
 
     async def enrol(self, order: Enrolment) -> AsyncGenerator[EnrolStep, None]:
-        """Enrol one finger of one person. Raises `Refused`; nothing is kept of an enrolment that is abandoned."""
+        """Enrol fingers of one person, who is new or has others. Raises `Refused`; all of them are kept, or none."""
         if self._one.locked():
             raise Refused(Error.BUSY, "another enrolment is going on")
         async with self._one:
-            person = await self._checked(order)
+            person = await (self._known(order) if order.adding else self._checked(order))
             officer = None
             if not order.founding:
                 yield EnrolStep("officer_touch")
                 officer = await self._officer(order.seat)
             with self._borrowed(order.seat) as touches:
-                sitting = _Sitting(self._desk, order.seat, officer, touches)
-                async for step in sitting.collect(person.subject, order.finger):
-                    yield step
-            await self._refuse_twice(sitting.samples)
+                sitting = Sitting(self._desk, order.seat, officer, touches, await self._key(person.subject))
+                for finger in order.fingers:
+                    async for step in sitting.collect(person.subject, finger):
+                        yield step
+                    await self._refuse_twice(person.subject, sitting)
             sitting.still_there()
             # Once the ledger is asked, what it says must reach the store, though the caller goes away.
-            await asyncio.shield(self._keep(person, order.seat, officer, sitting.sealed))
+            keep = self._keep_more if order.adding else self._keep
+            await asyncio.shield(keep(person, order.seat, officer, sitting.sealed))
             yield EnrolStep("done", 1.0, subject=person.subject)
 
     async def disable(self, subject: SubjectId, seat: SeatId) -> None:
@@ -114,16 +97,34 @@ class Enrolments:
         if order.founding and not (order.officer and len(await desk.anchored.founded()) < FOUNDERS):
             raise Refused(Error.REFUSED, f"only the first {FOUNDERS} officers are founded")
         person = PersonRecord(new_subject(), order.staff_number, order.name, order.kana, order.section, order.officer)
+        _check_fingers(order.fingers)
         try:
             person = checked(person)
-            check_word("finger", order.finger)
         except BadAttribute as bad:
             raise Refused(Error.BAD_REQUEST, str(bad)) from bad
         if desk.store.by_staff_number(person.staff_number) is not None:
             raise Refused(Error.REFUSED, f"staff number {person.staff_number} is enrolled already")
         return person
 
-    async def _officer(self, seat: SeatId) -> _Officer:
+    async def _known(self, order: Enrolment) -> PersonRecord:
+        """The person who is to have further fingers, or `Refused` before anybody is asked for a touch."""
+        desk = self._desk
+        if order.seat not in desk.pipeline.seats:
+            raise Refused(Error.NOT_FOUND, f"no seat {order.seat}")
+        _check_fingers(order.fingers)
+        person = desk.store.by_staff_number(order.staff_number)
+        if person is None or order.founding:
+            raise Refused(Error.NOT_FOUND, "nobody with this staff number has a finger to add to")
+        held = {each.finger for each in await desk.store.templates() if each.subject == person.subject}
+        if twice := sorted(held & set(order.fingers)):
+            raise Refused(Error.REFUSED, f"{twice[0]} of theirs is enrolled already")
+        return person
+
+    async def _key(self, subject: SubjectId) -> WrappedKey | None:
+        """The person's own key, under which every finger of theirs is sealed; None for a new person."""
+        return next((key for key in await self._desk.store.keys() if key.subject == subject), None)
+
+    async def _officer(self, seat: SeatId) -> Officer:
         """Ask the person at the seat, who must be an officer, for a fresh touch."""
         owner = self._desk.pipeline.seats[seat].owner if seat in self._desk.pipeline.seats else None
         person = self._desk.store.people.get(owner.subject) if owner else None
@@ -131,17 +132,29 @@ class Enrolments:
             raise Refused(Error.REFUSED, "an officer must be logged in at this seat")
         if not await self._desk.pipeline.step_up(seat, owner.id, PURPOSE):
             raise Refused(Error.REFUSED, "the officer's touch did not come")
-        return _Officer(owner.subject, owner.id)
+        return Officer(owner.subject, owner.id)
 
     async def _is_officer(self, person: PersonRecord) -> bool:
         return person.officer and not person.disabled and await self._desk.anchored.officer(person.subject)
 
-    async def _refuse_twice(self, samples: list[Sample]) -> None:
-        """One person, one entry: a finger that is known already is somebody's."""
-        everybody = [person.subject for person in self._desk.store.people.values() if not person.disabled]
-        found = await self._desk.verifier.identify(samples[0], everybody)
-        if found is not Miss.NOBODY:
-            raise Refused(Error.REFUSED, "this finger is enrolled already, or was touched before")
+    async def _refuse_twice(self, subject: SubjectId, sitting: Sitting) -> None:
+        """One person, one entry, one name a finger: what everybody has enrolled is searched with every sample."""
+        found = await sitting.known()
+        if found.replayed:
+            raise Refused(Error.REFUSED, "this finger was touched before: a recording is nobody's finger")
+        if found.again:
+            raise Refused(Error.REFUSED, "this is a finger that was taken a moment ago, under another name")
+        if found.subject is None:
+            return
+        if found.subject == subject:
+            raise Refused(Error.REFUSED, f"this finger of theirs is enrolled already, as {await self._name(found)}")
+        person = self._desk.store.people.get(found.subject)
+        number = person.staff_number if person is not None else "?"
+        raise Refused(Error.REFUSED, f"this finger is enrolled already, of staff number {number}")
+
+    async def _name(self, found: Resembling) -> str:
+        id_ = found.reference.partition("@")[0]
+        return next((each.finger for each in await self._desk.store.templates() if each.id == id_), "another finger")
 
     @contextmanager
     def _borrowed(self, seat: SeatId) -> Generator[asyncio.Queue[Finger], None, None]:
@@ -159,7 +172,17 @@ class Enrolments:
         finally:
             self._desk.pipeline.take_back(seat)
 
-    async def _keep(self, person: PersonRecord, seat: SeatId, officer: _Officer | None, sealed: Sealed) -> None:
+    async def _keep_more(self, person: PersonRecord, seat: SeatId, officer: Officer | None, sealed: Sealed) -> None:
+        """Further fingers. What the ledger anchors and the store does not hold is a finger to enrol again, no more."""
+        role: dict[str, Value] = {"role": OFFICER if await self._desk.anchored.officer(person.subject) else STAFF}
+        async with self._disabling:  # whoever is disabled meanwhile is anchored no more
+            self._refuse_unknown(person.subject)
+            for template in sealed.templates:  # the role as the ledger has it: the store could have been edited
+                await self._record(Kind.ENROLMENT_CREATED, seat, person.subject, officer, _anchor(template) | role)
+            await self._desk.store.enrol(self._desk.store.people[person.subject], sealed.keys, sealed.templates)
+        await self._tell_verifier(self._desk.verifier.add(sealed))
+
+    async def _keep(self, person: PersonRecord, seat: SeatId, officer: Officer | None, sealed: Sealed) -> None:
         """The ledger first: a template that it does not anchor is never loaded."""
         kind = Kind.ENROLMENT_FOUNDED if officer is None else Kind.ENROLMENT_CREATED
         for template in sealed.templates:
@@ -186,7 +209,7 @@ class Enrolments:
             await self._desk.verifier.reload()
 
     async def _record(
-        self, kind: Kind, seat: SeatId, subject: SubjectId, officer: _Officer | None, data: dict[str, Value]
+        self, kind: Kind, seat: SeatId, subject: SubjectId, officer: Officer | None, data: dict[str, Value]
     ) -> None:
         ports = self._desk.pipeline.ports
         by: dict[str, Value] = {"officer": officer.subject if officer else None}
@@ -194,86 +217,10 @@ class Enrolments:
         await ports.ledger.append(entry)
 
 
-@dataclass(frozen=True, slots=True)
-class _Officer:
-    """Whose touch allowed it."""
-
-    subject: SubjectId
-    session: SessionId
-
-
-class _Sitting:
-    """One person's touches at one seat, until three of them fit together."""
-
-    def __init__(self, desk: Desk, seat: SeatId, officer: _Officer | None, touches: asyncio.Queue[Finger]) -> None:
-        self._desk, self._seat, self._officer, self._touches = desk, seat, officer, touches
-        self.samples: list[Sample] = []
-        self.sealed = Sealed((), ())
-
-    async def collect(self, subject: SubjectId, finger: str) -> AsyncGenerator[EnrolStep, None]:
-        """Ask for touches, and seal what they make. Raises `Refused` where it does not come to that."""
-        for _ in range(MOST_TRIES):
-            nonce = self._desk.pipeline.ports.random.nonce()
-            self._desk.pipeline.ports.readers.arm(self._seat, nonce)  # before the person is asked: they may be quick
-            yield self._step("touch")
-            heard = await self._next(nonce)
-            if isinstance(heard, Hinted):
-                yield self._step("hint", heard.hint)
-                continue
-            if heard.pad is not None and heard.pad < SUSPECT:
-                self._refuse_attack()
-                yield self._step("hint", Hint.REMOVE_AND_RETRY)
-                continue
-            self.samples.append(heard)
-            if len(self.samples) < SAMPLES:
-                continue
-            try:
-                self.sealed = await self._seal(subject, finger)
-            except NoTemplate as none:
-                del self.samples[0]  # the three do not fit together: the oldest goes
-                yield self._step("hint", none.hint)
-            else:
-                return
-        raise Refused(Error.REFUSED, "too many unusable touches; try another finger")
-
-    def _refuse_attack(self) -> None:
-        ports = self._desk.pipeline.ports
-        why: dict[str, Value] = {"why": Miss.ATTACK.value}
-        ports.ledger.write(Entry(Kind.ATTEMPT_REFUSED, self._seat, at=ports.clock.now(), data=why))
-
-    def _step(self, name: str, hint: Hint | None = None) -> EnrolStep:
-        return EnrolStep(name, len(self.samples) / SAMPLES, hint)
-
-    async def _seal(self, subject: SubjectId, finger: str) -> Sealed:
-        probes = [sample.probe for sample in self.samples]
-        modality = self._desk.modality(self.samples[0].reader)
-        return await self._desk.verifier.enrol(subject, modality, finger, probes, None)
-
-    async def _next(self, nonce: Nonce) -> Sample | Hinted:
-        """Wait for a good sample, or a hint."""
-        try:
-            async with asyncio.timeout(TOUCH_WITHIN_S):
-                while True:
-                    heard = await self._heard()
-                    self.still_there()
-                    if isinstance(heard, Hinted) or (isinstance(heard, Sample) and heard.nonce == nonce):
-                        return heard
-        except TimeoutError:
-            raise Refused(Error.EXPIRED, "no touch within a minute") from None
-
-    async def _heard(self) -> Finger | None:
-        """What a finger does next; None after a moment, to look whether the officer is still there."""
-        try:
-            async with asyncio.timeout(LOOK_S):
-                return await self._touches.get()
-        except TimeoutError:
-            return None
-
-    def still_there(self) -> None:
-        """Raise `Refused` once the officer's session has ended."""
-        owner = self._desk.pipeline.seats[self._seat].owner
-        if self._officer is not None and (owner is None or owner.id != self._officer.session):
-            raise Refused(Error.REFUSED, "the officer's session has ended")
+def _check_fingers(fingers: Sequence[str]) -> None:
+    unknown = [finger for finger in fingers if finger not in FINGERS]
+    if unknown or len(set(fingers)) != len(fingers) or len(fingers) > MOST_FINGERS:
+        raise Refused(Error.BAD_REQUEST, f"finger: up to {MOST_FINGERS} different of {', '.join(FINGERS)}")
 
 
 def _anchor(template: SealedTemplate) -> dict[str, Value]:

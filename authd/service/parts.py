@@ -80,9 +80,13 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
 
     def bound(seat: SeatId, people: Sequence[SubjectId]) -> pdp.Scope | None:
         used = {modalities[reader] for reader in config.seats[seat].readers if reader in modalities}
-        return _bound(people, used, verifier, point.bundle.settings.thresholds.max_false_identification)
+        limit = point.bundle.settings.thresholds.max_false_identification
+        return _bound(people, used, verifier, limit, wanted(config.seats[seat].seat_class))
 
-    roster, outlet = HostRoster(config.seats, store.people, bound), Outlet()
+    def wanted(seat_class: str) -> int:
+        return point.bundle.settings.fingers[seat_class]
+
+    roster, outlet = HostRoster(config.seats, store.people, bound, wanted), Outlet()
     ports = Ports(readers, verifier, ledger, store, roster, store, point, outlet, clock, Dice())
     touchable = {
         seat.id: frozenset(id_ for id_ in seat.readers if manifests[id_].kind == "touch")
@@ -150,12 +154,15 @@ def _local_time(clock: BootClock) -> pdp.LocalTime:
     return pdp.local_time(now, trusted=0 <= state < _CLOCK_NOT_SYNCHRONISED)
 
 
-def _bound(people: Sequence[SubjectId], used: set[str], verifier: ChildVerifier, limit: float) -> pdp.Scope | None:
+def _bound(
+    people: Sequence[SubjectId], used: set[str], verifier: ChildVerifier, limit: float, wanted: int
+) -> pdp.Scope | None:
     """The worst of the seat's modalities: what a touch there may name wrongly (FEATURES 7). None: one has not said."""
     rates = {modality: verifier.fmr(modality) for modality in used}
     scopes = [
-        pdp.check_scope(fmr, verifier.templates(modality, people), limit)
+        pdp.choose(fmr, verifier.fingers(modality, people), verifier.rosters(modality), limit, wanted)
         for modality, fmr in rates.items()
         if fmr is not None
     ]
-    return max(scopes, key=lambda scope: scope.bound) if scopes and len(scopes) == len(rates) else None
+    worst = max(scopes, key=lambda scope: (not scope.permitted, scope.fingers, scope.bound), default=None)
+    return worst if len(scopes) == len(rates) else None

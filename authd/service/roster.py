@@ -6,20 +6,27 @@ from collections.abc import Callable, Mapping, Sequence
 
 from authd.core.model import SeatId, SubjectId
 from authd.service.config import SeatConfig
-from authd.service.pdp import PersonAttrs, Scope
+from authd.service.pdp import AUTO, PersonAttrs, Scope
 from authd.service.staff import PersonRecord
 
 Bound = Callable[[SeatId, Sequence[SubjectId]], Scope | None]
-"""How likely one touch at the seat names the wrong one of these people; None: the comparator has not said yet."""
+"""How likely a touch at the seat names the wrong one of these people, and by how many fingers it is to be judged.
+
+None: the comparator has not said yet.
+"""
 
 
 class HostRoster:
     """The rosters of one host's seats. `people` is the store's own mapping: a disabled person is gone at once."""
 
     def __init__(
-        self, seats: Mapping[SeatId, SeatConfig], people: Mapping[SubjectId, PersonRecord], bound: Bound
+        self,
+        seats: Mapping[SeatId, SeatConfig],
+        people: Mapping[SubjectId, PersonRecord],
+        bound: Bound,
+        wanted: Callable[[str], int] = lambda seat_class: AUTO,
     ) -> None:
-        self._seats, self._people, self._bound = seats, people, bound
+        self._seats, self._people, self._bound, self._wanted = seats, people, bound, wanted
 
     def members(self, seat: SeatId) -> Sequence[SubjectId]:
         """Return who would be looked for at a seat, were the bound no question."""
@@ -35,6 +42,11 @@ class HostRoster:
         members = self.members(seat)
         bound = self.bound(seat)
         return members if bound is not None and bound.permitted else ()
+
+    def fingers(self, seat: SeatId, *, claimed: bool) -> int:
+        """Part of `ports.Roster`: of a person who was named, two only where the settings say so."""
+        bound = None if claimed else self.bound(seat)
+        return max(1, self._wanted(self._seats[seat].seat_class), bound.fingers if bound is not None else 1)
 
     def bound(self, seat: SeatId) -> Scope | None:
         """Return the false identification bound of a touch at this seat, to be shown."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeVar, cast
 
 Path = tuple[str, ...]
+_T = TypeVar("_T")
 LONGEST = 400
 """Characters of an error: what was found instead may be anything, and as long as a file."""
 
@@ -106,6 +107,14 @@ class Reader:
         if value not in known:
             self.fail(path, f"{path[-1]} must be one of {', '.join(known)}, got {value!r}")
         return value
+
+    def one_of(self, path: Path, default: _T, known: Sequence[_T]) -> _T:
+        """Return one of the known values, each of its own type: `1` is not `true`."""
+        value = self._at(path, default)
+        found = [each for each in known if type(value) is type(each) and value == each]
+        if found:
+            return found[0]
+        return self.fail(path, f"{path[-1]} must be one of {', '.join(map(repr, known))}, got {value!r}")
 
     def strings(self, path: Path, default: list[str], good: Callable[[str], bool], each: str) -> Sequence[str]:
         """Return a list of strings, each of which is `good`; `each` says what that is."""

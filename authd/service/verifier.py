@@ -10,18 +10,34 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from pathlib import Path
 
-from authd.core.model import Candidate, Evidence, Factor, Fault, Found, Grade, Hint, Miss, ReaderId, SubjectId
-from authd.core.ports import SUSPECT, Clock, PortError, Sample, Unavailable
+from authd.core.model import (
+    FINGERS,
+    Candidate,
+    Evidence,
+    Factor,
+    Fault,
+    Found,
+    Grade,
+    Hint,
+    Instant,
+    Miss,
+    Nonce,
+    ReaderId,
+    SubjectId,
+)
+from authd.core.ports import ONE_FINGER, SUSPECT, Asked, Clock, PortError, Sample, Unavailable
+from authd.driver import Roster
 from authd.service.host.frames import (
     Answer,
     Ended,
     Enrol,
     Failed,
     Frame,
+    Known,
     Load,
     Loaded,
     Message,
@@ -62,6 +78,19 @@ class Sealed:
 
     keys: Sequence[WrappedKey]
     templates: Sequence[SealedTemplate]
+
+
+@dataclass(frozen=True, slots=True)
+class Resembling:
+    """Whom some probes resemble, and by which reference.
+
+    replayed: one of them is no new touch; again: it is one of the other fingers of the sitting.
+    """
+
+    subject: SubjectId | None
+    reference: str = ""
+    replayed: bool = False
+    again: bool = False
 
 
 Gallery = Callable[[], Awaitable[Sealed]]
@@ -105,8 +134,9 @@ class ChildVerifier:
         self._calls: dict[int, _Call] = {}
         self._op = 0
         self._busy: set[ReaderId] = set()
-        self._counts: dict[str, dict[str, int]] = {}
+        self._counts: dict[str, dict[str, dict[str, int]]] = {}
         self._fmr: dict[str, float] = {}
+        self._rosters: dict[str, tuple[Roster, ...]] = {}
 
     async def run(self) -> None:
         """Keep the child alive and its gallery loaded, until cancelled."""
@@ -147,7 +177,7 @@ class ChildVerifier:
 
     # The path.
 
-    async def identify(self, sample: Sample, scope: Sequence[SubjectId]) -> Found:
+    async def identify(self, sample: Sample, scope: Sequence[SubjectId], asked: Asked = ONE_FINGER) -> Found:
         """Part of `ports.Verifier`."""
         captured_at = self._clock.now()
         if sample.pad is not None and sample.pad < SUSPECT:
@@ -158,12 +188,24 @@ class ChildVerifier:
         nobody = Miss.NOBODY if sample.claim is None else Miss.NOT_CLAIMED
         if not wanted:
             return nobody
-        answer = await self._search(sample, wanted)
+        asked = self._same_modality(sample, asked)
+        answer = await self._search(sample, wanted, asked)
         if answer.replayed:
             return Miss.REPLAYED
         if not answer.subject:
-            return nobody
-        evidence = Evidence(
+            return Miss.ANOTHER_FINGER if answer.another else nobody
+        return Candidate(SubjectId(answer.subject), self._evidence(sample, asked, answer, captured_at))
+
+    def _same_modality(self, sample: Sample, asked: Asked) -> Asked:
+        """A vein and a fingerprint are not compared together: the second of such a pair stands alone."""
+        readers = [each.reader for each in (sample, asked.first) if each is not None]
+        known = {self._readers[reader].modality for reader in readers if reader in self._factors}
+        return asked if len(known) == 1 else replace(asked, first=None)
+
+    def _evidence(self, sample: Sample, asked: Asked, answer: Answer, captured_at: Instant) -> Evidence:
+        both = asked.first if len(answer.fingers) > 1 else None
+        pads = [each.pad for each in (sample, both) if each is not None and each.pad is not None]
+        return Evidence(
             sample.reader,
             self._factors[sample.reader],
             Grade.MATCHED,
@@ -173,17 +215,19 @@ class ChildVerifier:
             answer.score,
             answer.margin,
             self._readers[sample.reader].pad_level if sample.pad is not None else "none",
-            sample.pad,
+            min(pads, default=None),
+            tuple(FINGERS[code - 1] for code in answer.fingers if 0 < code <= len(FINGERS)),
+            both.nonce if both is not None else Nonce(""),
         )
-        return Candidate(SubjectId(answer.subject), evidence)
 
-    async def _search(self, sample: Sample, scope: Sequence[SubjectId]) -> Answer:
+    async def _search(self, sample: Sample, scope: Sequence[SubjectId], asked: Asked) -> Answer:
         if sample.reader not in self._factors:
             raise Unavailable(f"verifier: {sample.reader} is no reader of its")
         parts = (Scope(tuple(scope[i : i + SCOPE_PART])) for i in range(0, len(scope), SCOPE_PART))
-        search = Search(self._readers[sample.reader].modality, sample.probe)
+        first = [] if asked.first is None else [Presentation(asked.first.probe)]
+        search = Search(self._readers[sample.reader].modality, sample.probe, asked.fingers, asked.alone or "")
         async with self._only(sample.reader):
-            (*_, answer) = await self._ask(chain[Message](parts, [search]), ANSWER_SECONDS)
+            (*_, answer) = await self._ask(chain[Message](parts, first, [search]), ANSWER_SECONDS)
         if not isinstance(answer, Answer) or (answer.subject and answer.subject not in scope):
             self.keeper.recycle(Fault.PROTOCOL, "an answer to another question")
             raise Unavailable("verifier: protocol")
@@ -202,8 +246,16 @@ class ChildVerifier:
 
     def templates(self, modality: str, scope: Iterable[SubjectId]) -> int:
         """Return how many references a touch is compared with."""
+        return sum(sum(fingers.values()) for fingers in self.fingers(modality, scope))
+
+    def fingers(self, modality: str, scope: Iterable[SubjectId]) -> Sequence[Mapping[str, int]]:
+        """Return of each person how many references of each finger a touch is compared with."""
         counts = self._counts.get(modality, {})
-        return sum(counts.get(subject, 0) for subject in scope)
+        return [counts.get(subject, {}) for subject in scope]
+
+    def rosters(self, modality: str) -> Sequence[Roster]:
+        """Return what the comparator has measured of whole searches."""
+        return self._rosters.get(modality, ())
 
     def false_identification(self, modality: str, scope: Iterable[SubjectId]) -> float:
         """Return the bound FMR x templates of one touch; 1.0 while nothing is known of the comparator."""
@@ -234,11 +286,23 @@ class ChildVerifier:
             raise Unavailable("verifier: an enrolment of nothing, or of another")
         return Sealed(keys, made)
 
+    async def known(self, modality: str, probes: Sequence[bytes], earlier: Sequence[bytes]) -> Resembling:
+        """Look for each of these probes among everybody's references, and among probes of other fingers.
+
+        Raises `Unavailable`.
+        """
+        asked: list[Message] = [*map(Presentation, (*probes, *earlier)), Known(modality, len(probes))]
+        (*_, answer) = await self._ask(asked, ANSWER_SECONDS)
+        if not isinstance(answer, Answer):
+            raise Unavailable("verifier: an answer to another question")
+        subject = SubjectId(answer.subject) if answer.subject else None
+        return Resembling(subject, answer.reference, answer.replayed, answer.again)
+
     async def add(self, sealed: Sealed) -> None:
         """Add records that the store already holds. While the child is away this is its next load's business."""
         async with self._writing:
             if self.ready.is_set():
-                await self._load(sealed, replace=False)
+                await self._load(sealed, anew=False)
 
     async def remove(self, subject: SubjectId) -> None:
         """Forget a person whom the store has already forgotten."""
@@ -255,30 +319,30 @@ class ChildVerifier:
     async def _reload(self) -> None:
         async with self._writing:  # so that what is added meanwhile comes after what was read here
             try:
-                await self._load(await self._gallery(), replace=True)
+                await self._load(await self._gallery(), anew=True)
                 self.ready.set()
             except PortError as error:
                 log.error("the gallery is not loaded: %s", error)
                 self.keeper.recycle(Fault.TIMEOUT, "its gallery could not be loaded")
 
-    async def _load(self, sealed: Sealed, *, replace: bool) -> None:
-        asked = chain[Message](sealed.keys, sealed.templates, [Load(replace)])
+    async def _load(self, sealed: Sealed, *, anew: bool) -> None:
+        asked = chain[Message](sealed.keys, sealed.templates, [Load(anew)])
         *bad, last = await self._ask(asked, LOAD_SECONDS)
         if not isinstance(last, Loaded):
             raise Unavailable("verifier: the gallery was not taken")
         spoiled = {each.template for each in bad if isinstance(each, Spoiled)}
         if spoiled:
             log.error("%d templates do not open in their slots: run `authd ledger verify`", len(spoiled))
-        self._count([each for each in sealed.templates if each.reference not in spoiled], replace)
-        self.spoiled = spoiled if replace else self.spoiled | spoiled
-        self._fmr = dict(last.fmr)
+        self._count([each for each in sealed.templates if each.reference not in spoiled], anew)
+        self.spoiled = spoiled if anew else self.spoiled | spoiled
+        self._fmr, self._rosters = dict(last.fmr), dict(last.rosters)
 
-    def _count(self, templates: Iterable[SealedTemplate], replace: bool) -> None:
-        if replace:
+    def _count(self, templates: Iterable[SealedTemplate], anew: bool) -> None:
+        if anew:
             self._counts.clear()
         for each in templates:
-            counts = self._counts.setdefault(each.modality, {})
-            counts[each.subject] = counts.get(each.subject, 0) + 1
+            fingers = self._counts.setdefault(each.modality, {}).setdefault(each.subject, {})
+            fingers[each.finger] = fingers.get(each.finger, 0) + 1
 
     async def _ask(self, messages: Iterable[Message], seconds: float) -> list[Message]:
         """Send one operation and return its answers, the last of which ends it. Raises `Unavailable`."""

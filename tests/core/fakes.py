@@ -63,6 +63,8 @@ class House:
         self.lives = 0
         self.slept = 1_000 * SECOND
         self.people = [AOKI, BABA]
+        self.wanted = 1
+        self.terms: list[port.Asked] = []
         self._drawn = 0
         self._queues = {seat: asyncio.Queue[port.Heard]() for seat in READERS}
         self.pipeline = self.born()
@@ -144,16 +146,30 @@ class House:
         self._call("arm")
         self.armed[seat] = nonce
 
-    async def identify(self, sample: port.Sample, scope: Sequence[SubjectId]) -> Found:
+    async def identify(self, sample: port.Sample, scope: Sequence[SubjectId], asked: port.Asked) -> Found:
+        self.terms.append(asked)
         await self._wait("identify")
         said = self.faults.get("identify")
         if isinstance(said, Candidate | Miss):
             return said
-        subject = SubjectId(sample.probe.decode())
-        if subject in scope:
-            evidence = Evidence(sample.reader, Factor.VEIN, Grade.MATCHED, sample.nonce, Instant(0), f"tpl_{subject}@1")
-            return Candidate(subject, evidence)
-        return Miss.NOT_CLAIMED if sample.claim else Miss.NOBODY
+        return self._found(sample, scope, asked) or (Miss.NOT_CLAIMED if sample.claim else Miss.NOBODY)
+
+    def _found(self, sample: port.Sample, scope: Sequence[SubjectId], asked: port.Asked) -> Found | None:
+        """`aoki/left` is a finger of Aoki's, `aoki` one that cannot be told from their others; `?` is unclear."""
+        who, _, finger = sample.probe.decode().partition("/")
+        subject = SubjectId(who)
+        seen = Evidence(sample.reader, Factor.VEIN, Grade.MATCHED, sample.nonce, Instant(0), f"tpl_{subject}@1")
+        if finger:
+            seen = replace(seen, fingers=(finger,))
+        if asked.first is not None:
+            whose, _, other = asked.first.probe.decode().partition("/")
+            if whose != who or {finger, other} & {"", finger if finger == other else ""}:
+                return None
+            return Candidate(subject, replace(seen, fingers=(other, finger), first=asked.first.nonce))
+        if subject not in scope:
+            return None
+        clear = asked.fingers == 1 and finger != "?"
+        return Candidate(subject, seen) if clear or subject == asked.alone else Miss.ANOTHER_FINGER
 
     async def append(self, entry: Entry) -> int:
         await self._wait("append")
@@ -179,6 +195,10 @@ class House:
     def scope(self, seat: SeatId) -> Sequence[SubjectId]:
         self._call("scope")
         return self.people
+
+    def fingers(self, seat: SeatId, *, claimed: bool) -> int:
+        self._call("fingers")
+        return self.wanted
 
     def disabled(self, subject: SubjectId) -> bool:
         self._call("disabled")

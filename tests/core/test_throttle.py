@@ -49,7 +49,7 @@ def test_fifty_tries_disable_until_another_factor() -> None:
 def test_a_refund_gives_back_exactly_one_try(tries: int) -> None:
     before = tried(tries)
     charged = throttle.charge_claim(before, Instant(T + SECOND))
-    assert throttle.refund_claim(charged, before) == before
+    assert throttle.refund(charged, before) == before
 
 
 def test_a_success_clears_and_nothing_else_does() -> None:

@@ -36,12 +36,13 @@ from authd.core.pipeline import Pipeline
 from authd.service.anchored import Anchored
 from authd.service.bus.house import Enrolment, EnrolStep
 from authd.service.clock import BootClock, Dice
-from authd.service.enrolment import Desk, Enrolments
+from authd.service.enrolment import Enrolments
 from authd.service.ledger import Ledger
 from authd.service.pdp.attributes import Directory
 from authd.service.seal import SealedTemplate, WrappedKey
+from authd.service.sitting import Desk
 from authd.service.store import Store
-from authd.service.verifier import NoTemplate, Sealed
+from authd.service.verifier import NoTemplate, Resembling, Sealed
 from tests.core.playbook import PERMIT
 from tests.service.ledgers import SIGNER
 
@@ -117,7 +118,8 @@ class World:
         return owner.subject if owner else None
 
     async def enrol(self, order: Enrolment, finger: str, officer: str = "") -> list[EnrolStep]:
-        """Enrol somebody who touches as asked; the officer touches first."""
+        """Enrol somebody who touches as asked, several fingers as `a b`; the officer touches first."""
+        words = dict(zip(order.fingers, finger.split(), strict=False))
         steps = list[EnrolStep]()
         async with working() as hands, aclosing(self.enrolments.enrol(order)) as asked:
             async for step in asked:
@@ -125,7 +127,7 @@ class World:
                 if step.step == "officer_touch":
                     hands.create_task(self.step_up(order.seat, officer))
                 elif step.step == "touch":
-                    hands.create_task(self.touch(order.seat, finger))
+                    hands.create_task(self.touch(order.seat, words.get(step.finger, finger)))
         return steps
 
     async def step_up(self, seat: SeatId, officer: str) -> None:
@@ -163,7 +165,9 @@ class World:
     def arm(self, seat: SeatId, nonce: Nonce) -> None:
         self.armed[seat].put_nowait(nonce)
 
-    async def identify(self, sample: port.Sample, scope: Sequence[SubjectId]) -> Found:
+    async def identify(
+        self, sample: port.Sample, scope: Sequence[SubjectId], asked: port.Asked = port.ONE_FINGER
+    ) -> Found:
         subject = self.gallery.get(sample.probe.decode())
         if subject is None or subject not in scope:
             return Miss.NOBODY
@@ -195,6 +199,18 @@ class World:
     def scope(self, seat: SeatId) -> Sequence[SubjectId]:
         return [person.subject for person in self.store.people.values() if not person.disabled]
 
+    def fingers(self, seat: SeatId, *, claimed: bool) -> int:
+        return 1
+
+    async def known(self, modality: str, probes: Sequence[bytes], earlier: Sequence[bytes]) -> Resembling:
+        """Whoever has any of these fingers; the template is known by its finger's letters."""
+        held = {each.sealed: each.reference for each in await self.store.templates()}
+        for probe in probes:
+            subject = self.gallery.get(probe.decode())
+            if subject is not None:
+                return Resembling(subject, held.get(probe, ""))
+        return Resembling(None, again=not set(probes).isdisjoint(earlier))
+
     def disabled(self, subject: SubjectId) -> bool:
         person = self.store.people.get(subject)
         return person is None or person.disabled
@@ -221,8 +237,9 @@ class _Verifier:
     async def enrol(
         self, subject: SubjectId, modality: str, finger: str, probes: Sequence[bytes], key: WrappedKey | None
     ) -> Sealed:
-        assert (modality, key) == ("vein", None)
-        return await self._world.enrol_finger(subject, finger, probes)
+        assert modality == "vein"
+        made = await self._world.enrol_finger(subject, finger, probes)
+        return Sealed([key], made.templates) if key is not None else made
 
 
 def order(
@@ -233,8 +250,10 @@ def order(
     name: str = "佐藤花子",
     officer: bool = False,
     founding: bool = False,
+    more: tuple[str, ...] = (),
+    adding: bool = False,
 ) -> Enrolment:
-    return Enrolment(seat, number, name, "さとうはなこ", "resident", finger, officer, founding)
+    return Enrolment(seat, number, name, "さとうはなこ", "resident", finger, officer, founding, more, adding)
 
 
 REFUSE = replace(PERMIT, permitted=False, message=Message.REFUSED)

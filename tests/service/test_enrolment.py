@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import aclosing
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -14,18 +15,18 @@ import pytest
 
 from authd.core import ports as port
 from authd.core import seat as machine
-from authd.core.model import SECOND, Action, EndReason, Hint, Kind, Miss, SeatState, SubjectId
-from authd.service import enrolment
+from authd.core.model import SECOND, Action, EndReason, Hint, Kind, SeatState, SubjectId
+from authd.service import enrolment, sitting
 from authd.service.bus.house import Enrolment, EnrolStep, Error, Refused
 from authd.service.ledger import Trouble
 from authd.service.store import StoreError
-from authd.service.verifier import NoTemplate
+from authd.service.verifier import NoTemplate, Resembling
 from tests.service.desks import ONE, REFUSE, TWO, World, host, order, working
 
 
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enrolment, "LOOK_S", 0.01)
+    monkeypatch.setattr(sitting, "LOOK_S", 0.01)
 
 
 @pytest.fixture
@@ -198,7 +199,7 @@ async def test_an_officer_who_leaves_after_the_last_touch_keeps_it_from_being_ke
     await world.founders()
     await world.log_in(ONE, "chief")
 
-    async def leaves(self: object, samples: object) -> None:
+    async def leaves(self: object, subject: object, taken: object) -> None:
         world.pipeline.feed(ONE, machine.Pressed(logout=True))
 
     monkeypatch.setattr(enrolment.Enrolments, "_refuse_twice", leaves)
@@ -220,15 +221,15 @@ async def test_a_finger_is_one_persons(world: World) -> None:
     await world.founders()
     await world.log_in(ONE, "chief")
     said = await refused(world.enrol(order(), "second", officer="chief"), Error.REFUSED)
-    assert said.startswith("this finger is enrolled already")
+    assert said == "this finger is enrolled already, of staff number 1002"
     assert await world.kinds() == [Kind.ENROLMENT_FOUNDED] * 2
 
 
 async def test_a_replayed_finger_is_nobodys(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def replayed(*_: object) -> Miss:
-        return Miss.REPLAYED
+    async def replayed(*_: object) -> Resembling:
+        return Resembling(None, replayed=True)
 
-    monkeypatch.setattr(world, "identify", replayed)
+    monkeypatch.setattr(world, "known", replayed)
     await refused(world.enrol(order("1001", officer=True, founding=True), "chief"), Error.REFUSED)
 
 
@@ -240,11 +241,102 @@ async def test_an_attack_is_no_presentation_and_is_recorded(world: World) -> Non
     assert row.entry.data == {"why": "attack"}
 
 
+# Several fingers.
+
+
+async def test_two_fingers_are_enrolled_in_one_sitting_under_one_key(world: World) -> None:
+    await world.founders()
+    await world.log_in(ONE, "chief")
+    steps = await world.enrol(order(more=("left_middle",)), "index middle", officer="chief")
+    assert [step.finger for step in steps if step.step == "touch"] == ["right_index"] * 3 + ["left_middle"] * 3
+    (subject,) = {step.subject for step in steps if step.subject}
+    assert {world.gallery[finger] for finger in ("index", "middle")} == {subject}
+    held = [each for each in await world.store.templates() if each.subject == subject]
+    assert sorted(each.finger for each in held) == ["left_middle", "right_index"]
+    assert len([key for key in await world.store.keys() if key.subject == subject]) == 1
+    rows = await world.ledger.entries(f"kind:{Kind.ENROLMENT_CREATED}")
+    assert [row.entry.data["finger"] for row in rows] == ["right_index", "left_middle"]
+
+
+async def test_one_finger_under_two_names_is_refused_and_nothing_is_kept(world: World) -> None:
+    await world.founders()
+    await world.log_in(ONE, "chief")
+    said = await refused(world.enrol(order(more=("left_middle",)), "same same", officer="chief"), Error.REFUSED)
+    assert said == "this is a finger that was taken a moment ago, under another name"
+    assert await world.kinds() == [Kind.ENROLMENT_FOUNDED] * 2
+
+
+async def test_a_finger_is_added_to_somebody_who_is_enrolled(world: World) -> None:
+    await world.founders()
+    await world.log_in(ONE, "chief")
+    steps = await world.enrol(order("1002", finger="left_index", adding=True), "other", officer="chief")
+    assert steps[-1].subject == world.gallery["second"] == world.gallery["other"]
+    assert len(world.store.people) == 2
+    rows = await world.ledger.entries(f"kind:{Kind.ENROLMENT_CREATED}")
+    assert [(row.entry.data["finger"], row.entry.data["role"]) for row in rows] == [("left_index", "officer")]
+    person = world.store.by_staff_number("1002")
+    assert person is not None
+    assert person.name == "佐藤花子"
+
+
+async def test_the_role_of_whom_a_finger_is_added_to_is_the_ledgers_word(world: World) -> None:
+    """Who became an officer by an edit of the store does not become one in the ledger by another finger."""
+    await world.founders()
+    await world.log_in(ONE, "chief")
+    await world.enrol(order(), "third", officer="chief")
+    person = world.store.by_staff_number("1003")
+    assert person is not None
+    await world.store.save_person(replace(person, officer=True))
+    await world.enrol(order(finger="left_index", adding=True), "other", officer="chief")
+    assert not await world.anchored.officer(person.subject)
+
+
+async def test_a_persons_own_other_finger_is_said_to_be_theirs(world: World) -> None:
+    await world.founders()
+    await world.log_in(ONE, "chief")
+    again = order("1002", finger="left_index", adding=True)
+    said = await refused(world.enrol(again, "second", officer="chief"), Error.REFUSED)
+    assert said == "this finger of theirs is enrolled already, as right_index"
+    said = await refused(world.enrol(again, "chief", officer="chief"), Error.REFUSED)
+    assert said == "this finger is enrolled already, of staff number 1001"
+
+
+async def test_a_finger_that_is_there_is_not_added_again(world: World) -> None:
+    await world.founders()
+    said = await refused(steps_of(world, order("1002", adding=True)), Error.REFUSED)
+    assert said == "right_index of theirs is enrolled already"
+
+
+@pytest.mark.parametrize("number", ["9999", "1003"])
+async def test_nobody_gets_another_finger_who_has_none(number: str, world: World) -> None:
+    await world.founders()
+    await refused(steps_of(world, order(number, finger="left_index", adding=True)), Error.NOT_FOUND)
+
+
+async def test_a_further_finger_that_is_not_stored_takes_nothing_from_the_person(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, second = await world.founders()
+    await world.log_in(ONE, "chief")
+
+    async def full(*_: object) -> None:
+        raise StoreError("full")
+
+    monkeypatch.setattr(world.store, "enrol", full)
+    with pytest.raises(StoreError):
+        await world.enrol(order("1002", finger="left_index", adding=True), "other", officer="chief")
+    assert "other" not in world.gallery
+    assert not world.store.people[second].disabled
+    assert await world.kinds() == [Kind.ENROLMENT_FOUNDED] * 2 + [Kind.ENROLMENT_CREATED]
+
+
 BAD = {
     "staff number": order("../1003", officer=True, founding=True),
     "name": order(name="\u202e", officer=True, founding=True),
     "finger": order(finger="../finger", officer=True, founding=True),
     "finger of two lines": order(finger="right\nindex", officer=True, founding=True),
+    "one finger twice": order(more=("right_index",), officer=True, founding=True),
+    "five fingers": order(more=("left_index", "left_ring", "left_thumb", "right_thumb"), officer=True, founding=True),
 }
 
 
@@ -283,7 +375,7 @@ async def test_too_many_unusable_touches_end_it(world: World) -> None:
 
 
 async def test_no_touch_ends_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(enrolment, "TOUCH_WITHIN_S", 0.05)
+    monkeypatch.setattr(sitting, "TOUCH_WITHIN_S", 0.05)
     await refused(steps_of(world, order("1001", officer=True, founding=True)), Error.EXPIRED)
 
 

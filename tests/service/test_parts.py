@@ -11,13 +11,14 @@ import pytest
 
 from authd.cli.init import make_keys
 from authd.core.model import ReaderId, SeatId, SubjectId
+from authd.driver import Roster
 from authd.service import parts
 from authd.service.config import Config, ConfigError, load
 from authd.service.keys import KeyFault
 from authd.service.ledger import LedgerDamaged
 from authd.service.ledger.trouble import LedgerFormat
 from authd.service.parts import SYSTEM, Parts, check, make
-from authd.service.pdp import BundleError
+from authd.service.pdp import AUTO, BundleError
 from authd.service.store import StoreDamaged
 from authd.service.verifier import ChildVerifier
 
@@ -196,13 +197,16 @@ class Errs:
     def fmr(self, modality: str) -> float | None:
         return self._fmr.get(modality)
 
-    def templates(self, modality: str, people: object) -> int:
-        return 50
+    def fingers(self, modality: str, people: object) -> list[dict[str, int]]:
+        return [{"right_index": 50}]
+
+    def rosters(self, modality: str) -> list[Roster]:
+        return [Roster(20, 2, 1e-5, 0.1)] if modality == "vein" else []
 
 
 def bound(used: set[str], **fmr: float | None) -> float | None:
     verifier: ChildVerifier = Errs(**fmr)  # type: ignore[assignment]  # as much of it as is asked
-    found = parts._bound([SubjectId("sub_a")], used, verifier, 1e-4)  # pyright: ignore[reportPrivateUsage]
+    found = parts._bound([SubjectId("sub_a")], used, verifier, 1e-4, AUTO)  # pyright: ignore[reportPrivateUsage]
     return found.bound if found else None
 
 
@@ -210,6 +214,13 @@ def test_the_worst_modality_bounds_a_seat() -> None:
     assert bound({"vein", "fingerprint"}, vein=1e-7, fingerprint=1e-6) == pytest.approx(5e-5)
     assert bound(set()) is None
     assert bound({"vein"}, vein=None) is None
+
+
+def test_where_one_reader_asks_for_two_fingers_the_seat_does() -> None:
+    verifier: ChildVerifier = Errs(vein=1e-5, fingerprint=1e-7)  # type: ignore[assignment]  # as much of it as is asked
+    found = parts._bound([SubjectId("sub_a")], {"vein", "fingerprint"}, verifier, 1e-4, AUTO)  # pyright: ignore[reportPrivateUsage]
+    assert found is not None
+    assert (found.fingers, found.short, found.permitted) == (2, 1, True)
 
 
 def test_one_modality_that_has_not_said_bounds_the_whole_seat() -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authd.core.model import HOUR, MINUTE, SECOND, Handover
-from authd.service.pdp import BundleError, installed, settings
+from authd.service.pdp import AUTO, BundleError, installed, settings
 from authd.service.pdp.settings import Hours, Settings, parse
 
 
@@ -20,13 +20,14 @@ def test_the_shipped_file_says_what_the_defaults_are() -> None:
 
 def test_values_are_read() -> None:
     found = parse(
-        '[seat.office]\nidle_s = 120.5\nhandover = "close"\n'
+        '[seat.office]\nidle_s = 120.5\nhandover = "close"\nfingers = 2\n'
         '[calendar]\nholidays = ["2027-01-01"]\n'
         '[hours.class.office]\nfrom = "08:30"\nuntil = "24:00"\ndays = ["sat"]\nholidays = true\n'
         '[hours.section."住民課"]\nuntil = "19:00"\n'
     )
     assert found.limits["office"].idle == 120_500_000_000
     assert found.limits["office"].handover is Handover.CLOSE
+    assert dict(found.fingers) == {"counter": AUTO, "office": 2}
     assert found.limits["counter"] == Settings().limits["counter"]
     assert found.holidays == {"2027-01-01"}
     assert found.hours_of("office", "tax") == Hours(frozenset({6}), 510, 1440, holidays=True)
@@ -51,6 +52,9 @@ def test_values_are_read() -> None:
         ("[seat.counter]\nfade_s = 10", "settings.toml:2: fade_s must be < idle_s and < absence_s"),
         ("[seat.counter]\nabsence_s = 4", "settings.toml:1: fade_s must be < idle_s and < absence_s"),
         ("[seat.counter]\nidle = 60", "settings.toml:2: unknown key idle, expected one of: idle_s, "),
+        ("[seat.counter]\nfingers = 3", "settings.toml:2: fingers must be one of 'auto', 1, 2, got 3"),
+        ("[seat.counter]\nfingers = '2'", "settings.toml:2: fingers must be one of 'auto', 1, 2, got '2'"),
+        ("[seat.counter]\nfingers = true", "settings.toml:2: fingers must be one of 'auto', 1, 2, got True"),
         ("[seat.counter]\nhandover = 'keep'", "settings.toml:2: handover must be one of park, close, got 'keep'"),
         ("[seat.kiosk]\nidle_s = 60", "settings.toml:1: unknown key kiosk, expected one of: counter, office"),
         ("[sseat.counter]", "settings.toml:1: unknown key sseat, expected one of: seat, rules, calendar, hours"),

@@ -65,6 +65,17 @@ def test_before_the_comparator_has_said_how_often_it_errs_nobody_is_looked_for()
     assert list(HostRoster(SEATS, PEOPLE, lambda seat, people: None).scope(COUNTER)) == []
 
 
+def test_a_seat_asks_for_as_many_fingers_as_bound_and_settings_say() -> None:
+    def two(seat: SeatId, people: Sequence[SubjectId]) -> Scope:
+        return replace(small(seat, people), fingers=2)
+
+    assert roster().fingers(COUNTER, claimed=False) == 1
+    found = HostRoster(SEATS, PEOPLE, two)
+    assert (found.fingers(COUNTER, claimed=False), found.fingers(COUNTER, claimed=True)) == (2, 1)
+    strict = HostRoster(SEATS, PEOPLE, small, {"counter": 2, "office": 0}.__getitem__)
+    assert (strict.fingers(COUNTER, claimed=True), strict.fingers(OFFICE, claimed=False)) == (2, 1)
+
+
 def test_the_rules_see_neither_name_nor_number() -> None:
     seen = attributes(AOKI)
     assert (seen.subject, seen.section, seen.officer, seen.disabled) == (AOKI.subject, "resident", True, False)

@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from authd.core import charges, host, pipeline, presence, throttle
 from authd.core import seat as face
-from authd.core.model import Candidate, Instant, Kind, Miss
+from authd.core.model import Candidate, Evidence, Instant, Kind, Miss
 from authd.core.pipeline import Pipeline
 from authd.core.ports import Sample
 from authd.core.seat import (
@@ -133,7 +133,7 @@ async def _record_late(self: Pipeline, seat: Any, entry: Any, id_: str) -> None:
     await _RECORD(self, seat, entry, id_)
 
 
-_RECORD = Pipeline.record
+_RECORD, _EVIDENCE = Pipeline.record, session.evidence
 _STEP, _SETTLE = face.step, machine._settle
 
 
@@ -153,27 +153,29 @@ def _event_first() -> Generator[None]:
         yield
 
 
-async def _refund(self: charges.Charges, seat: Any, sample: Any, owed: Any, found: Any) -> None:
-    await _AFTER(
-        self, seat, sample, owed, Miss.UNAVAILABLE if owed is not None and found is Miss.NOT_CLAIMED else found
-    )
+def _refunding(when: Miss) -> Callable[..., Any]:
+    async def refund(self: charges.Charges, seat: Any, sample: Any, paid: Any, found: Any) -> Any:
+        return await _AFTER(self, seat, sample, paid, Miss.UNAVAILABLE if paid is not None and found is when else found)
+
+    return refund
 
 
-async def _clear_all(self: charges.Charges, seat: Any, sample: Any, owed: Any, found: Any) -> None:
+async def _clear_all(self: charges.Charges, seat: Any, sample: Any, paid: Any, found: Any) -> Any:
     if isinstance(found, Candidate):
         self._known.clear()
-    await _AFTER(self, seat, sample, owed, found)
+    return await _AFTER(self, seat, sample, paid, found)
 
 
-async def _pay_nothing(self: charges.Charges, sample: Any) -> Any:
-    return None if sample.claim is None else self._of(throttle.claim_key(sample.claim))
+async def _pay_nothing(self: charges.Charges, sample: Any, paid: Any = None) -> Any:
+    owed = self._of(throttle.claim_key(sample.claim)) if sample.claim is not None else None
+    return charges.Paid(owed, owed) if owed is not None else paid
 
 
-async def _pay_later(self: charges.Charges, seat: Any, sample: Any, owed: Any, found: Any) -> None:
-    if owed is not None and found in (Miss.NOT_CLAIMED, Miss.NOBODY, Miss.REPLAYED):
-        await self._save(throttle.claim_key(sample.claim), throttle.charge_claim(owed, self._clock.now()))
-    else:
-        await _AFTER(self, seat, sample, owed, found)
+async def _pay_later(self: charges.Charges, seat: Any, sample: Any, paid: Any, found: Any) -> Any:
+    if sample.claim is not None and found in (Miss.NOT_CLAIMED, Miss.NOBODY, Miss.REPLAYED, Miss.ANOTHER_FINGER):
+        await self._save(throttle.claim_key(sample.claim), throttle.charge_claim(paid.before, self._clock.now()))
+        return paid
+    return await _AFTER(self, seat, sample, paid, found)
 
 
 _AFTER = charges.Charges.after
@@ -192,12 +194,28 @@ def _stamp_again(self: Pipeline, seat: Any, sample: Any) -> bool:
 def _hear_anywhere(self: Pipeline, seat: Any, heard: Any) -> None:
     if type(heard) is Sample:
         if self._stamp(seat, heard):
-            self.spawn(seat, self._touch(seat, heard))
+            self.spawn(seat, self._touch(seat, heard, self._first(seat, heard)))
     else:
         _HEAR(self, seat, heard)
 
 
 _HEAR = Pipeline._hear_finger
+
+
+def _first_of(self: Pipeline, seat: Any, sample: Any) -> Any:
+    """Whatever was kept for this seat, and it is kept for ever."""
+    return self._firsts.get(seat)
+
+
+def _first_of_the_host(self: Pipeline, seat: Any, sample: Any) -> Any:
+    return self._firsts.popitem()[1] if self._firsts else None
+
+
+def _ask_one(self: Pipeline, seat: Any, sample: Any, first: Any) -> Any:
+    return replace(_ASKED(self, seat, sample, first), fingers=1)
+
+
+_ASKED = Pipeline._asked
 
 
 def _tell_first(self: Pipeline, entry: Any) -> None:
@@ -245,7 +263,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation("a grant does not wait for the ledger", _set(Pipeline, "record", _record_late)),
     Mutation("a lock does not cancel the verification", _without(Pressed, guards.always)),
-    Mutation("a crossed answer is believed", _set(pipeline, "_fits", lambda found, sample, scope: True)),
+    Mutation("a crossed answer is believed", _set(pipeline, "_fits", lambda found, sample, scope, asked: True)),
     Mutation("a sample of another seat's reader will do", _set(Pipeline, "_hear_finger", _hear_anywhere)),
     Mutation("one nonce for many samples", _set(Pipeline, "_stamp", _stamp_again)),
     Mutation(
@@ -264,6 +282,29 @@ MUTATIONS: tuple[Mutation, ...] = (
             _set(Pipeline, "shift_of", lambda self, subject: self.shifts.get(subject)),
             _set(machine, "_run_out", lambda seat, owner, reason, now: session.ended_home(seat, reason, now)),
         ),
+    ),
+    # I1 of two fingers
+    Mutation("the same finger twice is two", _set(Evidence, "shown", property(lambda seen: max(1, len(seen.fingers))))),
+    Mutation(
+        "an answer to another pair is believed",
+        _together(
+            _set(pipeline, "_enough", lambda seen, asked, subject: True), _set(guards, "_paired", lambda *_: True)
+        ),
+    ),
+    Mutation("a first finger waits for ever", _set(state, "ANOTHER_WITHIN", FOR_EVER)),
+    Mutation(
+        "what cancels a nonce keeps the first finger",
+        _together(_set(Pipeline, "_first", _first_of), _set(Pipeline, "feed", host.Host.feed)),
+    ),
+    Mutation(
+        "another seat's first finger will do",
+        _together(_set(Pipeline, "_first", _first_of_the_host), _set(Pipeline, "feed", host.Host.feed)),
+    ),
+    Mutation("one finger where two are asked", _set(Pipeline, "_asked", _ask_one)),
+    Mutation("a grant is as old as its second finger", _set(touches, "began_at", lambda open_: open_.captured_at)),
+    Mutation(
+        "a row that does not name both fingers",
+        _everywhere("evidence", lambda asked: {k: v for k, v in _EVIDENCE(asked).items() if k != "first"}),
     ),
     # I2
     Mutation("a hand-over without an end", _doing(touches.hand_over, _take_over)),
@@ -306,7 +347,7 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a reboot forgets the delay",
         _set(throttle, "adopt", lambda key, counter, now, boot: replace(counter, not_before=0, boot=boot)),
     ),
-    Mutation("a failure is given back", _set(charges.Charges, "after", _refund)),
+    Mutation("a failure is given back", _set(charges.Charges, "after", _refunding(Miss.NOT_CLAIMED))),
     Mutation("anybody's success clears", _set(charges.Charges, "after", _clear_all)),
     Mutation(
         "paid after, not before",
@@ -314,6 +355,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation("no delay", _set(throttle, "CLAIM_DELAY", 0)),
     Mutation("never disabled", _set(throttle, "DISABLED_AT", FOR_EVER)),
+    Mutation("a first finger costs nothing", _set(charges.Charges, "after", _refunding(Miss.ANOTHER_FINGER))),
     # I7, I8, I14
     Mutation("a fault is ignored", _without(Failed)),
     Mutation(

@@ -29,7 +29,7 @@ from authd.core.model import (
     SessionId,
     SubjectId,
 )
-from authd.core.ports import Sample
+from authd.core.ports import Asked, Sample
 
 FRESH = 10 * SECOND
 LATE = SECOND
@@ -51,6 +51,20 @@ class Violation(BaseException):
         self.invariant = invariant
 
 
+@dataclass(frozen=True, slots=True)
+class Finger:
+    """What a probe of this world says: `aoki/2` is Aoki's second finger, `aoki/2?` the same, badly laid."""
+
+    who: SubjectId
+    which: str
+    clear: bool
+
+    @classmethod
+    def of(cls, sample: Sample) -> Finger:
+        who, _, which = sample.probe.decode().partition("/")
+        return cls(SubjectId(who), which.rstrip("?"), not which.endswith("?"))
+
+
 @dataclass(slots=True)
 class Touch:
     """One armed nonce and what became of it."""
@@ -63,6 +77,12 @@ class Touch:
     matched: SubjectId | None = None
     """Whom the verifier, asked about this very sample, named."""
     opened: bool = False
+    wanted: int = 1
+    """How many fingers this seat asked for when it was verified."""
+    unclear: bool = False
+    """The verifier wanted another finger after this one, and none has come yet."""
+    pair: Touch | None = None
+    """The touch before, if the verifier named somebody by both."""
 
 
 @dataclass(slots=True)
@@ -112,6 +132,8 @@ class View:
     broken: SessionId | None = None
     asleep: bool = False
     lent: bool = False
+    wanted: int = 1
+    """Fingers that a touch here must show."""
     owners_touch: Touch | None = None
 
 
@@ -185,9 +207,12 @@ class Oracle:
         if touch is not None and touch is view.touch and touch.sample is None and not view.asleep and not view.lent:
             touch.sample, touch.captured_at, touch.locks = sample, self.now(), view.locks
 
-    def verifying(self, sample: Sample) -> None:
-        """I5: a claimed credential is not verified before its delay is over."""
-        if sample.claim is None:
+    def verifying(self, sample: Sample, asked: Asked) -> None:
+        """I1: as many fingers as the seat wants. I5: a claimed credential is not verified before its delay is over."""
+        touch = self.touches.get(sample.nonce)
+        if touch is not None and touch.sample is sample:
+            self._terms(touch, self.views[touch.seat], asked)
+        if sample.claim is None or asked.first is not None:  # the second finger of a try that was counted
             return
         tries, now = self.tries.setdefault(sample.claim, Tries()), self.now()
         if tries.failed >= TRIES:
@@ -200,11 +225,29 @@ class Oracle:
         tries.before = tries.last
         tries.last = touch.captured_at if touch is not None and touch.sample is sample else now
 
+    def _terms(self, touch: Touch, view: View, asked: Asked) -> None:
+        """What the verifier is asked: a first finger is this try's own, unused, fresh, and no lock lies between."""
+        touch.wanted = view.wanted
+        sitting = view.sitting.subject if view.sitting is not None else None
+        if asked.fingers < view.wanted or asked.alone not in (None, sitting):
+            raise self.broken("I1", f"{touch.seat}: {asked} is less than what this seat asks")
+        if asked.first is None:
+            return
+        first = self.touches.get(asked.first.nonce)
+        if first is None or first.sample is not asked.first or first.seat != touch.seat or not first.unclear:
+            raise self.broken("I1", f"{touch.seat}: {asked.first} is no first finger of this touch")
+        if first.locks != touch.locks or touch.captured_at - first.captured_at > FRESH:
+            raise self.broken("I1", f"{touch.seat}: {asked.first} is of before a lock, or stale")
+        first.unclear = False
+
     def verified(self, sample: Sample, found: Found | None) -> None:
         """The verifier answers in good faith; None: it fails, which is nobody's fault."""
         touch = self.touches.get(sample.nonce)
+        if found is Miss.ANOTHER_FINGER and touch is not None and touch.sample is sample:
+            touch.unclear = True
         if isinstance(found, Candidate) and touch is not None and touch.sample is sample:
             touch.matched = found.subject
+            touch.pair = self.touches[found.evidence.first] if found.evidence.first else None
             view = self.views[touch.seat]
             if view.sitting is not None and view.sitting.subject == found.subject:
                 view.owners_touch = touch
@@ -477,6 +520,7 @@ class Oracle:
             raise self.broken("I1", f"{session}: {touch.matched} was verified, not {entry.subject}")
         if touch.opened:
             raise self.broken("I1", f"{session}: its touch has opened a session before")
+        self._fingers(entry, touch)
         if self.now() - touch.captured_at > FRESH:
             raise self.broken("I1", f"{session}: its touch is {(self.now() - touch.captured_at) / SECOND:.3f} s old")
         if touch.locks != view.locks:
@@ -488,6 +532,21 @@ class Oracle:
         if not mine or not decision.permitted:
             raise self.broken("I1", f"{session}: the policy did not permit it")
         touch.opened = True
+
+    def _fingers(self, entry: Entry, touch: Touch) -> None:
+        """As many as the seat asked for, of one person, not the same one twice, both fresh; the ledger says so."""
+        seen, pair = Finger.of(touch.sample) if touch.sample else None, touch.pair
+        if pair is None:
+            if touch.wanted > 1 or seen is None or not seen.clear or "first" in entry.data:
+                raise self.broken("I1", f"{entry.session} starts by one finger that does not say it")
+            return
+        first = Finger.of(pair.sample) if pair.sample else None
+        if first is None or seen is None or first.who != seen.who or first.which == seen.which:
+            raise self.broken("I1", f"{entry.session} starts by {first} and {seen}")
+        if self.now() - pair.captured_at > FRESH or pair.locks != touch.locks:
+            raise self.broken("I1", f"{entry.session}: its first finger is stale")
+        if self.touches.get(Nonce(str(entry.data.get("first")))) is not pair or "," not in str(entry.data["fingers"]):
+            raise self.broken("I1", f"{entry.session}: its row does not name both fingers")
 
     def _ended(self, entry: Entry) -> None:
         view, sitting = self._view(entry), self._view(entry).sitting
@@ -520,7 +579,7 @@ class Oracle:
         if entry.kind is Kind.SESSION_STEPPED_UP:
             asked = self.step_ups.get(str(entry.data["purpose"]))
             if asked is not None:
-                asked.touched = touch is not None and touch.captured_at > asked.asked_at
+                asked.touched = touch is not None and self._answers(touch, asked.asked_at)
         if sitting is None or sitting.session != entry.session:
             return
         old = entry.kind is Kind.SESSION_KEPT and touch is not None and now - touch.captured_at > FRESH
@@ -529,6 +588,11 @@ class Oracle:
         sitting.idle_from = now
         sitting.absent_since = now if view.present is False else None
         sitting.count(self.lost_at)
+
+    def _answers(self, touch: Touch, asked_at: int) -> bool:
+        """A step-up is as strict as a login, and all of it came after it was asked for."""
+        enough = touch.pair is not None or touch.wanted == 1
+        return enough and min(each.captured_at for each in (touch, touch.pair or touch)) > asked_at
 
     def _agree(self, seat: SeatId, view: View) -> None:
         face, sitting = view.face, view.sitting

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from authd.core import ports as port
@@ -30,6 +30,7 @@ from authd.core.model import (
     SubjectId,
 )
 from authd.core.pipeline import Pipeline
+from tests.simulation.oracle import NO_NONCE, Finger
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -124,11 +125,16 @@ class Life:
 
     # The verifier.
 
-    async def identify(self, sample: port.Sample, scope: Sequence[SubjectId]) -> Found:
+    async def identify(self, sample: port.Sample, scope: Sequence[SubjectId], asked: port.Asked) -> Found:
         seat = self.world.seat_of[sample.reader]
-        if not self._call("identify", seat):
-            return Miss.UNAVAILABLE
-        self.world.oracle.verifying(sample)
+        try:
+            if not self._call("identify", seat):
+                return Miss.UNAVAILABLE
+        except port.Unavailable:
+            if asked.first is not None:  # nobody's fault: what its first finger was counted for is given back
+                self._verified(sample, None)
+            raise
+        self.world.oracle.verifying(sample, asked)
         mood = self.world.dice.below(100)
         try:
             if mood >= 40:
@@ -138,10 +144,10 @@ class Life:
         except (asyncio.CancelledError, port.Unavailable):
             self._verified(sample, None)
             raise
-        if mood == 99:
+        if mood == 99 or (asked.first is not None and mood >= 94):
             self._verified(sample, None)
-            return self._crossed(sample)
-        found = self._truth(sample, scope)
+            return self._crossed(sample, asked)
+        found = self._truth(sample, scope, asked)
         self._verified(sample, found)
         if mood < 3:
             await asyncio.sleep(0)
@@ -156,19 +162,28 @@ class Life:
         if self.alive:
             self.world.oracle.verified(sample, found)
 
-    def _truth(self, sample: port.Sample, scope: Sequence[SubjectId]) -> Found:
-        finger = SubjectId(sample.probe.decode())
-        if finger == "replayed":
+    def _truth(self, sample: port.Sample, scope: Sequence[SubjectId], asked: port.Asked) -> Found:
+        seen, first = Finger.of(sample), asked.first and Finger.of(asked.first)
+        if seen.who == "replayed":
             return Miss.REPLAYED
-        if finger not in scope:
-            return Miss.NOBODY if sample.claim is None else Miss.NOT_CLAIMED
-        return _candidate(sample, finger)
+        if asked.first and first and first.who == seen.who and first.which != seen.which and seen.who in scope:
+            return _candidate(sample, seen.who, (first.which, seen.which), asked.first.nonce)
+        if seen.who in scope and (seen.who == asked.alone or (asked.fingers == 1 and seen.clear)):
+            return _candidate(sample, seen.who, (seen.which,))
+        if asked.first is None and (asked.fingers > 1 or seen.who in scope):
+            return Miss.ANOTHER_FINGER
+        return Miss.NOBODY if sample.claim is None else Miss.NOT_CLAIMED
 
-    def _crossed(self, sample: port.Sample) -> Found:
+    def _crossed(self, sample: port.Sample, asked: port.Asked) -> Found:
         """An answer, but to another question."""
         dice, world = self.world.dice, self.world
         other = dice.pick(world.samples) if world.samples else sample
-        return _candidate(other, dice.pick(world.people)) if other.nonce != sample.nonce else Miss.UNAVAILABLE
+        if asked.first is not None and dice.chance(80):
+            first, which = asked.first.nonce, dice.pick(("1", "2"))
+            if dice.chance(50):
+                return _candidate(sample, dice.pick(world.people), (which, which), first)
+            return _candidate(sample, dice.pick(world.people), ("1", "2"), other.nonce) if other.nonce != first else _NO
+        return _candidate(other, dice.pick(world.people)) if other.nonce != sample.nonce else _NO
 
     # The ledger.
 
@@ -243,6 +258,9 @@ class Life:
         self._call("scope", seat)
         return self.world.people
 
+    def fingers(self, seat: SeatId, *, claimed: bool) -> int:
+        return self.world.oracle.views[seat].wanted
+
     def disabled(self, subject: SubjectId) -> bool:
         return subject in self.world.gone
 
@@ -311,9 +329,14 @@ class Life:
             self.task.exception()
 
 
-def _candidate(sample: port.Sample, finger: SubjectId) -> Candidate:
-    evidence = Evidence(sample.reader, Factor.VEIN, Grade.MATCHED, sample.nonce, Instant(0), f"tpl_{finger}@1")
-    return Candidate(finger, evidence)
+_NO = Miss.UNAVAILABLE
+
+
+def _candidate(
+    sample: port.Sample, who: SubjectId, fingers: tuple[str, ...] = (), first: Nonce = NO_NONCE
+) -> Candidate:
+    seen = Evidence(sample.reader, Factor.VEIN, Grade.MATCHED, sample.nonce, Instant(0), f"tpl_{who}@1")
+    return Candidate(who, replace(seen, fingers=fingers, first=first))
 
 
 def unfinished(rows: Sequence[Entry]) -> list[Entry]:

@@ -29,6 +29,9 @@ def test_the_core_keeps_every_promise() -> None:
         ("a fault is ignored", "I7"),
         ("the ledger's grace never ends", "I8"),
         ("nobody asks who is disabled", "I14"),
+        ("the same finger twice is two", "I1"),
+        ("what cancels a nonce keeps the first finger", "I1"),
+        ("a first finger waits for ever", "I1"),
     ],
 )
 def test_a_bug_sown_on_purpose_is_found(name: str, invariant: str) -> None:

@@ -80,6 +80,8 @@ class World:
         self.oracle = Oracle(self.seats, self.now)
         if self.dice.chance(15):
             self._tried_before(PEOPLE[0], 44 + self.dice.below(5))
+        for view in self.oracle.views.values():
+            view.wanted = 1 + self.dice.chance(30)
         self.life = self._start()
 
     def _readers(self, seat: SeatId) -> frozenset[ReaderId]:
@@ -296,18 +298,47 @@ def touch(world: World, seat: SeatId | None = None) -> None:
     claim = who if dice.chance(25) else None
     if claim is not None and dice.chance(45):
         finger = dice.pick(PEOPLE)
-    reader = dice.pick(sorted(world.touchable[seat]))
-    sample = port.Sample(reader, nonce, finger.encode(), 0.9, claim=claim)
+    sample = _laid(world, seat, nonce, finger, claim)
     if dice.chance(20):
         world.say(seat, port.FingerDown())
     world.samples.append(sample)
     world.say(seat, sample)
 
 
+def _laid(world: World, seat: SeatId, nonce: Nonce, who: str, claim: SubjectId | None) -> port.Sample:
+    """One of two fingers on one of the seat's readers, now and then badly."""
+    dice = world.dice
+    which = f"{dice.pick('12')}{'?' if dice.chance(12) else ''}"
+    reader = dice.pick(sorted(world.touchable[seat]))
+    return port.Sample(reader, nonce, f"{who}/{which}".encode(), 0.9, claim=claim)
+
+
 def login(world: World) -> None:
     """A touch and what follows, so that there is somebody to whom things can happen."""
     touch(world)
     world.pass_time((10 + world.dice.below(400)) * MILLISECOND)
+
+
+def pair(world: World) -> None:
+    """Two touches: as it is asked, with the same finger, by two people, too late, or after a lock."""
+    dice, seat = world.dice, _seat(world)
+    who, claim = dice.pick(PEOPLE), None
+    if dice.chance(10):
+        claim = who
+    for _ in range(2 + dice.below(2)):
+        nonce = world.nonces.get(seat)
+        if nonce is None:
+            return
+        sample = _laid(world, seat, nonce, who, claim)
+        world.samples.append(sample)
+        world.say(seat, sample)
+        world.pass_time(dice.pick((20, 400, 1_000, 4_000, 9_500, 10_500)) * MILLISECOND)
+        if dice.chance(15):
+            who = dice.pick(PEOPLE)
+        if dice.chance(10):
+            seat = _seat(world)
+        if dice.chance(8):
+            press(world)
 
 
 def guess(world: World) -> None:
@@ -320,7 +351,7 @@ def guess(world: World) -> None:
             return
         reader = dice.pick(sorted(world.touchable[seat]))
         finger = claim if dice.chance(5) else SubjectId("doi")
-        world.say(seat, port.Sample(reader, nonce, finger.encode(), 0.9, claim=claim))
+        world.say(seat, port.Sample(reader, nonce, f"{finger}/{dice.pick('12')}".encode(), 0.9, claim=claim))
         world.pass_time(dice.below(2_000) * MILLISECOND)
 
 
@@ -518,6 +549,8 @@ def rule(world: World) -> None:
     """The policy changes: other limits, somebody refused."""
     dice = world.dice
     world.limits = dice.pick(BUNDLES)
+    for view in world.oracle.views.values():
+        view.wanted = 1 + dice.below(2)
     if dice.chance(30):
         world.refused.add(dice.pick(PEOPLE))
     else:
@@ -617,6 +650,7 @@ def set_wall(world: World) -> None:
 WEIGHTS: tuple[tuple[int, Act], ...] = (
     (16, touch),
     (14, login),
+    (10, pair),
     (3, guess),
     (5, replay),
     (5, forge),

@@ -21,8 +21,8 @@ A seat is in one state. On an event, the first rule of that state and event whos
 is done, its target is the next state. No rule: the event changes nothing. Before and after every event:
 
 1. **Time first.** Whatever limit has passed by then takes effect: the session fades or ends (idle, absence, maximum
-   age, five seconds without a ledger), a grant goes stale, a verdict that does not come is given up, a sentence
-   leaves the screen.
+   age, five seconds without a ledger), a grant goes stale, a verdict that does not come is given up, a finger that
+   waits for another one is forgotten, a sentence leaves the screen.
 2. **The picture last.** What the screen shows is computed from the new state; the readers are armed after that.
 
 *home* is LOCKED, or OUT_OF_SERVICE while no reader can be touched. *as before* leaves the state as it is.

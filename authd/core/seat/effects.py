@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from authd.core.model import Entry, Face, Session, SubjectId
+from authd.core.seat.events import First
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Arm the readers under a fresh nonce and say so with `Armed`."""
+    """Arm the readers under a fresh nonce and say so with `Armed`, for the finger after `first` if there is one."""
+
+    first: First | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,10 +28,19 @@ class ReaderDown:
 
 
 @dataclass(frozen=True, slots=True)
-class Armed:
-    """The readers wait for a touch under this nonce."""
+class First:
+    """A touch that waits for another finger of the same person: its nonce, and when it was captured."""
 
     nonce: Nonce
+    captured_at: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class Armed:
+    """The readers wait for a touch under this nonce, the second of a pair where there is a `first`."""
+
+    nonce: Nonce
+    first: First | None = None
 
 
 @dataclass(frozen=True, slots=True)

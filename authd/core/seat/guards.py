@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from authd.core import presence
-from authd.core.model import Candidate, Instant, SeatState
+from authd.core.model import Candidate, Found, Instant, Miss, SeatState
 from authd.core.seat.events import (
     Captured,
     Elsewhere,
@@ -17,7 +17,7 @@ from authd.core.seat.events import (
     Throttled,
     Verdict,
 )
-from authd.core.seat.state import Seat, stale_at
+from authd.core.seat.state import Seat, began_at, stale_at, waiting_first
 
 
 def always(seat: Seat, event: Event, now: Instant) -> bool:
@@ -53,7 +53,21 @@ def current(seat: Seat, event: Event, now: Instant) -> bool:
 def permitted(seat: Seat, event: Event, now: Instant) -> bool:
     assert isinstance(event, Verdict)
     good = isinstance(event.found, Candidate) and event.decision is not None and event.decision.permitted
-    return good and current(seat, event, now) and bool(event.session)
+    return good and current(seat, event, now) and bool(event.session) and _paired(seat, event.found)
+
+
+def _paired(seat: Seat, found: Found) -> bool:
+    """What rests on an earlier touch too is the second of that very pair."""
+    first = seat.verification.first if seat.verification is not None else None
+    named = found.evidence.first if isinstance(found, Candidate) else ""
+    return not named or (first is not None and first.nonce == named)
+
+
+def unclear(seat: Seat, event: Event, now: Instant) -> bool:
+    """Another finger is wanted, and this is not the other finger already."""
+    assert isinstance(event, Verdict)
+    wanted = event.found is Miss.ANOTHER_FINGER and current(seat, event, now)
+    return wanted and seat.verification is not None and seat.verification.first is None
 
 
 def refused(seat: Seat, event: Event, now: Instant) -> bool:
@@ -88,8 +102,7 @@ def answers(seat: Seat, event: Event, now: Instant) -> bool:
     if not owner_permitted(seat, event, now):
         return False
     assert seat.verification is not None
-    assert seat.verification.captured_at is not None
-    return seat.step_up is not None and seat.verification.captured_at > seat.step_up.asked_at
+    return seat.step_up is not None and began_at(seat.verification) > seat.step_up.asked_at
 
 
 def _meant(seat: Seat) -> SeatState | None:
@@ -154,6 +167,10 @@ def fading_by_idle(seat: Seat, event: Event, now: Instant) -> bool:
         return False
     stirred = presence.active(seat.watch, now)
     return presence.due(stirred, seat.owner.limits, seat.owner.shift_began).fades_at > now
+
+
+def awaits_another(seat: Seat, event: Event, now: Instant) -> bool:
+    return waiting_first(seat) is not None
 
 
 def logout(seat: Seat, event: Event, now: Instant) -> bool:

@@ -13,8 +13,30 @@ from authd.core import presence
 from authd.core.model import EndReason, Instant, Kind, Message, SeatState, Session
 from authd.core.seat.effects import Arm, Effect, Show, StepUpDone, Write
 from authd.core.seat.events import Event
-from authd.core.seat.session import NOTHING, Outcome, close_shift, ended_home, entry_of, join, unsuccessful, void
-from authd.core.seat.state import LEDGER_GRACE, VERDICT_WITHIN, S, Seat, face_of, home, looks, resting, stale_at
+from authd.core.seat.session import (
+    NOTHING,
+    Outcome,
+    close_shift,
+    ended_home,
+    entry_of,
+    forget_first,
+    join,
+    unsuccessful,
+    void,
+)
+from authd.core.seat.state import (
+    LEDGER_GRACE,
+    VERDICT_WITHIN,
+    S,
+    Seat,
+    face_of,
+    home,
+    looks,
+    resting,
+    stale_at,
+    waiting_first,
+    waits_until,
+)
 from authd.core.seat.table import HOME, TRANSITIONS, Rule
 
 
@@ -43,6 +65,9 @@ def _settle(seat: Seat, now: Instant) -> Outcome:
     waiting = seat.verification
     if waiting is not None and waiting.captured_at is not None and now >= waiting.captured_at + VERDICT_WITHIN:
         seat, effects = join(unsuccessful(seat._replace(state=_unverified(seat)), Message.FAULT, now), effects)
+    first = waiting_first(seat)
+    if first is not None and now >= waits_until(first):
+        seat = forget_first(seat)
     if seat.message_until is not None and now >= seat.message_until:
         seat = seat._replace(message=resting(seat), message_until=None, hint=None, misses=0)
     return seat, effects
@@ -87,9 +112,10 @@ def _shown(before: Seat, seat: Seat, now: Instant) -> tuple[Effect, ...]:
 
 def _arm_last(effects: tuple[Effect, ...]) -> tuple[Effect, ...]:
     """Arm once, after the picture: `Armed` is a step of its own, and what it shows must not be painted over."""
-    if not any(isinstance(effect, Arm) for effect in effects):
+    arming = [effect for effect in effects if isinstance(effect, Arm)]
+    if not arming:
         return effects
-    return (*(effect for effect in effects if not isinstance(effect, Arm)), Arm())
+    return (*(effect for effect in effects if not isinstance(effect, Arm)), arming[-1])
 
 
 def _moved(seat: Seat, state: SeatState) -> Seat:

@@ -9,7 +9,7 @@ from authd.core import presence
 from authd.core.model import SECOND, EndReason, Entry, Hint, Instant, Kind, Message, Session, SubjectId, Value
 from authd.core.seat.effects import Arm, BeginShift, Effect, EndElsewhere, EndShift, StepUpDone, Write
 from authd.core.seat.events import Event
-from authd.core.seat.state import Seat, home
+from authd.core.seat.state import Seat, home, resting
 
 MESSAGE_FOR = 4 * SECOND
 """How long a sentence stays on a locked screen."""
@@ -74,6 +74,13 @@ def rearm(seat: Seat) -> Outcome:
     return seat, arms(seat)
 
 
+def forget_first(seat: Seat) -> Seat:
+    """The other finger did not come in time: the next touch stands alone."""
+    assert seat.verification is not None
+    seat = seat._replace(verification=replace(seat.verification, first=None))
+    return say(seat, resting(seat)) if seat.message is Message.ANOTHER_FINGER else seat
+
+
 def unsuccessful(seat: Seat, message: Message, now: Instant) -> Outcome:
     """Nothing came of the touch. The screen of a working owner is not disturbed by it."""
     seat, effects = rearm(seat)
@@ -119,6 +126,7 @@ def entry_of(
 def evidence(session: Session) -> dict[str, Value]:
     """What the ledger keeps of why: who was recognised by what, how well, and which rules allowed it."""
     seen = session.evidence
+    two: dict[str, Value] = {"fingers": ",".join(seen.fingers), "first": seen.first} if seen.first else {}
     return {
         "reader": seen.reader,
         "factor": seen.factor.value,
@@ -131,4 +139,5 @@ def evidence(session: Session) -> dict[str, Value]:
         "shift_began": session.shift_began,
         "policy": session.policy,
         "rules": ",".join(session.rules),
+        **two,
     }

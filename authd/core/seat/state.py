@@ -22,9 +22,12 @@ from authd.core.model import (
     SubjectId,
 )
 from authd.core.presence import Watch
+from authd.core.seat.events import First
 
 VERDICT_WITHIN = 10 * SECOND
 """A capture whose verdict takes longer is thrown away."""
+ANOTHER_WITHIN = 10 * SECOND
+"""How long a finger waits for another one of the same person."""
 LEDGER_GRACE = 5 * SECOND
 """How long open sessions outlive the ledger."""
 S = SeatState
@@ -39,6 +42,8 @@ class Verification:
     captured_at: Instant | None = None
     meant: SeatState | None = None
     """What the seat was doing then. A touch is judged by what its person saw, not by what has come meanwhile."""
+    first: First | None = None
+    """The touch before, if this one is to be compared together with it. Whatever drops this one drops that one too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +100,30 @@ def deadline(seat: Seat) -> Instant | None:
         dues.append(stale_at(seat.pending))
     if seat.verification is not None and seat.verification.captured_at is not None:
         dues.append(Instant(seat.verification.captured_at + VERDICT_WITHIN))
+    if (first := waiting_first(seat)) is not None:
+        dues.append(waits_until(first))
     if seat.step_up is not None:
         dues.append(seat.step_up.until)
     if seat.message_until is not None:
         dues.append(seat.message_until)
     return min(dues, default=None)
+
+
+def began_at(open_: Verification) -> Instant:
+    """When the older of its touches was captured."""
+    assert open_.captured_at is not None
+    return open_.captured_at if open_.first is None else open_.first.captured_at
+
+
+def waiting_first(seat: Seat) -> First | None:
+    """The finger that waits for another one, if one does."""
+    open_ = seat.verification
+    return open_.first if open_ is not None and open_.captured_at is None else None
+
+
+def waits_until(first: First) -> Instant:
+    """From here this finger is forgotten."""
+    return Instant(first.captured_at + ANOTHER_WITHIN)
 
 
 def action_for(seat: Seat, subject: SubjectId) -> Action:
@@ -145,8 +169,12 @@ def _until(seat: Seat) -> Instant | None:
 
 def resting(seat: Seat) -> Message:
     """What a seat says when nothing happens."""
+    if seat.state is S.FADING:
+        return Message.FADING
+    if waiting_first(seat) is not None:
+        return Message.ANOTHER_FINGER
     if seat.owner is not None:
-        return Message.START
+        return Message.START if seat.step_up is None else Message.CONFIRM
     if not seat.readers:
         return Message.READER_LOST
     return Message.LEDGER_DOWN if seat.ledger_lost_at is not None else Message.WAITING

@@ -79,6 +79,7 @@ RULES: tuple[Rule, ...] = (
     # A verdict where nobody sits.
     Rule((S.VERIFYING,), Verdict, guards.permitted, touches.ask_ledger, S.GRANTING),
     Rule((S.VERIFYING,), Verdict, guards.refused, touches.refuse, S.LOCKED),
+    Rule((S.VERIFYING,), Verdict, guards.unclear, touches.ask_another, S.LOCKED),
     Rule((S.VERIFYING,), Verdict, guards.current, touches.miss, S.LOCKED),
     # A verdict where somebody sits: first the owner's own touch, then another person's.
     Rule(OWNED, Verdict, guards.bounced, touches.ignore_bounce, None),
@@ -89,6 +90,7 @@ RULES: tuple[Rule, ...] = (
     Rule((S.FADING, S.STEPPING_UP), Verdict, guards.by_owner, touches.refuse, None),
     Rule(OWNED, Verdict, guards.permitted, touches.hand_over, S.GRANTING),
     Rule(OWNED, Verdict, guards.refused, touches.refuse, None),
+    Rule(OWNED, Verdict, guards.unclear, touches.ask_another, None),
     Rule(OWNED, Verdict, guards.current, touches.miss, None),
     # The ledger's answer.
     Rule((S.GRANTING,), Recorded, guards.ledger_lost, world.void_unrecorded, HOME),
@@ -104,6 +106,7 @@ RULES: tuple[Rule, ...] = (
     Rule(OWNED, Pressed, guards.always, world.end_by_press, HOME),
     Rule((S.GRANTING,), Pressed, guards.always, world.void_locked, HOME),
     Rule((S.VERIFYING,), Pressed, guards.always, world.cancel, S.LOCKED),
+    Rule((S.LOCKED,), Pressed, guards.awaits_another, world.cancel, None),
     # Is the owner there?
     Rule((S.ACTIVE, S.STEPPING_UP), Activity, guards.always, world.stir, None),
     Rule((S.FADING,), Activity, guards.fading_by_idle, world.keep_by_activity, S.ACTIVE),

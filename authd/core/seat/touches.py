@@ -7,7 +7,7 @@ from dataclasses import replace
 from authd.core import presence
 from authd.core.model import Candidate, EndReason, Epoch, Instant, Kind, Message, Miss, Session, Value
 from authd.core.seat.effects import Append, Arm, StepUpDone, Write
-from authd.core.seat.events import Armed, Captured, Event, Hinted, StepUpAsked, Throttled, Verdict
+from authd.core.seat.events import Armed, Captured, Event, First, Hinted, StepUpAsked, Throttled, Verdict
 from authd.core.seat.session import (
     MESSAGE_FOR,
     NOTHING,
@@ -20,14 +20,16 @@ from authd.core.seat.session import (
     say,
     unsuccessful,
 )
-from authd.core.seat.state import Seat, StepUp, Verification
+from authd.core.seat.state import S, Seat, StepUp, Verification, began_at, resting, waits_until
 
 MISSES_BEFORE_OTHER_WAY = 2
 
 
 def arm(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, Armed)
-    return seat._replace(verification=Verification(event.nonce)), NOTHING
+    seat = seat._replace(verification=Verification(event.nonce, first=event.first))
+    asks = seat.message is Message.ANOTHER_FINGER and event.first is None  # for what nothing waits any more
+    return (say(seat, resting(seat)) if asks else seat), NOTHING
 
 
 def reading(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -41,7 +43,8 @@ def hint(seat: Seat, event: Event, now: Instant) -> Outcome:
 
 def stamp(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, Captured)
-    return seat._replace(verification=Verification(event.nonce, now, seat.state)), NOTHING
+    assert seat.verification is not None
+    return seat._replace(verification=replace(seat.verification, captured_at=now, meant=seat.state)), NOTHING
 
 
 def throttle(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -63,7 +66,7 @@ def ask_ledger(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert verification is not None
     assert verification.captured_at is not None
     seat = seat._replace(epoch=Epoch(seat.epoch + 1), verification=None, moving=event.moving)
-    captured = verification.captured_at
+    captured = began_at(verification) if found.evidence.first else verification.captured_at
     session = Session(
         id=event.session,
         subject=found.subject,
@@ -88,6 +91,20 @@ def hand_over(seat: Seat, event: Event, now: Instant) -> Outcome:
     ended = ended._replace(verification=verification)
     without_arm = tuple(effect for effect in effects if not isinstance(effect, Arm))
     return join(ask_ledger(ended, event, now), without_arm)
+
+
+def ask_another(seat: Seat, event: Event, now: Instant) -> Outcome:
+    """One finger alone does not say it. An owner's fade is not painted over."""
+    assert isinstance(event, Verdict)
+    assert seat.verification is not None
+    assert seat.verification.captured_at is not None
+    first = First(event.nonce, seat.verification.captured_at)
+    seat, effects = rearm(seat)
+    if not effects:  # nothing can be armed, so nothing can follow
+        return unsuccessful(seat, Message.ONCE_MORE, now)
+    if seat.state is not S.FADING:
+        seat = say(seat, Message.ANOTHER_FINGER)._replace(message_until=waits_until(first))
+    return seat, (Arm(first),)
 
 
 def refuse(seat: Seat, event: Event, now: Instant) -> Outcome:

@@ -183,7 +183,10 @@ class StepUp:
 
 @dataclass(frozen=True, slots=True)
 class Enrolment:
-    """Whom to enrol, at which seat's reader. `founding`: one of the first two officers, before any officer exists."""
+    """Whom to enrol, at which seat's reader. `founding`: one of the first two officers, before any officer exists.
+
+    adding: `finger`, and `more`, of somebody who is enrolled; `staff_number` says who, and the rest of them stays.
+    """
 
     seat: SeatId
     staff_number: str
@@ -193,6 +196,13 @@ class Enrolment:
     finger: str
     officer: bool = False
     founding: bool = False
+    more: tuple[str, ...] = ()
+    adding: bool = False
+
+    @property
+    def fingers(self) -> Sequence[str]:
+        """Every finger to take, in this order."""
+        return self.finger, *self.more
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,6 +214,8 @@ class EnrolStep:
     done: float = 0.0
     hint: Hint | None = None
     subject: SubjectId | None = None
+    finger: str = ""
+    """Whose touch is asked for, by its name in `FINGERS`."""
 
 
 class Button(StrEnum):

@@ -194,6 +194,8 @@ async def enrol(desk: Desk, talk: Talk, call: wire.Enrol) -> None:
         call.finger,
         call.officer,
         call.found,
+        call.more,
+        call.add,
     )
     async with aclosing(desk.house.enrol(order)) as steps:  # a caller who goes away gives the seat's reader back
         async for step in steps:

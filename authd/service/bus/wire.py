@@ -106,16 +106,18 @@ class People(Call, frozen=True, tag="people"):
 
 
 class Enrol(Call, frozen=True, tag="enrol"):
-    """Enrol one finger of one person at the seat's reader."""
+    """Enrol a finger of one person, and `more`, at the seat's reader; `add`: of one who is enrolled already."""
 
     seat: Name
     staff_number: Text
-    name: Text
-    kana: Text
-    section: Text
     finger: Name
+    name: Text = ""
+    kana: Text = ""
+    section: Text = ""
     officer: bool = False
     found: bool = False
+    more: Annotated[tuple[Name, ...], Meta(max_length=9)] = ()
+    add: bool = False
 
 
 class Disable(Call, frozen=True, tag="disable"):

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from authd.core.model import Fault
-from authd.driver import MAX_PROBE_BYTES, Capture, Feedback, NoMatch, Probe, Progress, StateChange, Watch
+from authd.driver import MAX_PROBE_BYTES, Capture, Feedback, NoMatch, Probe, Progress, Roster, StateChange, Watch
 from authd.service.host.grants import Grants
 from authd.service.seal import SealedTemplate, WrappedKey
 
@@ -120,10 +120,14 @@ class Spoiled:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """What the gallery holds now, by modality: templates, and the comparator's false match rate of one comparison."""
+    """What the gallery holds now, by modality: templates, and what the comparator has measured.
+
+    That is its false match rate of one comparison, and what whole searches cost.
+    """
 
     templates: dict[str, int]
     fmr: dict[str, float]
+    rosters: dict[str, tuple[Roster, ...]] = dataclasses.field(default_factory=dict[str, tuple[Roster, ...]])
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,26 +146,49 @@ class Scope:
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """Compare one probe with the scope."""
+    """Compare one probe with the scope; with a `Presentation` of the same op, that one too: the first of two fingers.
+
+    fingers: how many different ones an answer must rest on; of the person `alone` one is enough.
+    """
 
     modality: str
     probe: bytes
+    fingers: int = 1
+    alone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """Look for the first `new` of the `Presentation`s sent under this op in the whole gallery and among the others.
+
+    Those are of other fingers of the same sitting.
+    """
+
+    modality: str
+    new: int
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """Who the probe looks like; subject "": nobody, or nobody clearly enough."""
+    """Who the probe looks like; subject "": nobody, or nobody clearly enough (`another`: another finger would tell).
+
+    fingers: codes of those that matched, two of them if it took both probes.
+    """
 
     subject: str = ""
     reference: str = ""
     score: float = 0.0
     margin: float = 0.0
     replayed: bool = False
+    fingers: tuple[int, ...] = ()
+    another: bool = False
+    again: bool = False
+    """To `Known`: it is one of the other fingers of the sitting."""
 
 
 @dataclass(frozen=True, slots=True)
 class Presentation:
-    """One probe of a finger that is being enrolled; `Enrol` with the same op closes the list."""
+    """One probe of a finger; `Enrol`, `Known` or `Search` with the same op closes the list."""
 
     probe: bytes
 
@@ -210,6 +237,7 @@ Message = (
     | Remove
     | Scope
     | Search
+    | Known
     | Answer
     | Presentation
     | Enrol
@@ -247,7 +275,9 @@ _UP = (Hello, Opened, Beat, Failed, Closed, Ended)
 FROM_READER = _table(*_UP, StateChange, Feedback, Progress, Probe, NoMatch)
 FROM_VERIFIER = _table(*_UP, Spoiled, Loaded, Answer, WrappedKey, SealedTemplate, Refused)
 TO_READER = _table(Start, Beat, Close, Cancel, Capture, Watch)
-TO_VERIFIER = _table(Start, Beat, Close, WrappedKey, SealedTemplate, Load, Remove, Scope, Search, Presentation, Enrol)
+TO_VERIFIER = _table(
+    Start, Beat, Close, WrappedKey, SealedTemplate, Load, Remove, Scope, Search, Presentation, Enrol, Known
+)
 
 _ENCODER = msgspec.msgpack.Encoder()
 _ENVELOPE = msgspec.msgpack.Decoder(tuple[int, str, msgspec.Raw], strict=True)

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from authd.core.model import Fault, Hint
+from authd.core.model import FINGERS, Fault, Hint
 from authd.driver import Comparator, DriverError, Reference
 from authd.service.host.channel import Channel
 from authd.service.host.frames import (
@@ -22,6 +22,7 @@ from authd.service.host.frames import (
     Enrol,
     Failed,
     Frame,
+    Known,
     Load,
     Loaded,
     Message,
@@ -106,7 +107,9 @@ class Gallery:
             case Remove():
                 return self._remove(message.subject)
             case Search():
-                return [self._search(message, lists.subjects)]
+                return [self._search(message, lists)]
+            case Known():
+                return [self._known(message, lists.probes)]
             case Enrol():
                 return self._enrol(message, lists)
             case _:
@@ -147,6 +150,7 @@ class Gallery:
         return Loaded(
             {modality: sum(counts.values()) for modality, counts in self._subjects.items()},
             {modality: float(comparator.fmr) for modality, comparator in self._comparators.items()},
+            {name: tuple(comparator.rosters) for name, comparator in self._comparators.items() if comparator.rosters},
         )
 
     def _remove(self, subject: str) -> list[Message]:
@@ -155,18 +159,34 @@ class Gallery:
             self._subjects[modality].pop(subject, None)
         return [self._loaded()]
 
-    def _search(self, message: Search, scope: Sequence[str]) -> Answer:
-        found = self._comparator(message.modality).search(message.probe, scope)
-        if found.best is None or found.replayed:
-            return Answer(replayed=found.replayed)
+    def _search(self, message: Search, lists: _Lists) -> Answer:
+        """Compare, and hold what the comparator found against what an answer must rest on."""
+        scope, first = lists.subjects, lists.probes[0] if lists.probes else b""
+        found = self._comparator(message.modality).search(message.probe, scope, first)
+        if found.replayed:
+            return Answer(replayed=True)
+        codes = found.fingers
+        if len(codes) > 1 and not (first and len(set(codes)) == len(codes) == 2 and all(codes)):
+            raise DriverError(Fault.PROTOCOL, "the comparator counted one finger twice")
         best = found.best
+        if best is None or (len(codes) < message.fingers and message.fingers > 1 and best.subject != message.alone):
+            return Answer(another=not first and (message.fingers > 1 or found.unsure))
         if best.subject not in scope or not math.isfinite(best.score) or not math.isfinite(found.margin):
             raise DriverError(Fault.PROTOCOL, "the comparator answered what was not asked")
-        return Answer(best.subject, best.reference, float(best.score), float(found.margin))
+        return Answer(best.subject, best.reference, float(best.score), float(found.margin), fingers=codes)
+
+    def _known(self, message: Known, probes: Sequence[bytes]) -> Answer:
+        new, earlier = probes[: message.new], probes[message.new :]
+        found = self._comparator(message.modality).known(new, earlier)
+        best = found.best
+        if best is None or found.replayed or found.again:
+            return Answer(replayed=found.replayed, again=found.again)
+        return Answer(best.subject, best.reference)
 
     def _enrol(self, message: Enrol, lists: _Lists) -> list[Message]:
         try:
-            made = self._comparator(message.modality).enrol(lists.probes)
+            code = FINGERS.index(message.finger) + 1 if message.finger in FINGERS else 0
+            made = self._comparator(message.modality).enrol(lists.probes, code)
         except ValueError as error:
             if error.args[:1] and error.args[0] in set(Hint):
                 return [Refused(str(error.args[0]))]

@@ -5,10 +5,11 @@ from authd.service.pdp.bundle import Bundle, Rule, Source, installed, read
 from authd.service.pdp.decision import LocalTime, Pdp, local_time
 from authd.service.pdp.errors import BundleError
 from authd.service.pdp.reload import Loaded, Refused, load, watch
-from authd.service.pdp.scope import Scope, check_scope, scope_bound
+from authd.service.pdp.scope import AUTO, Scope, check_scope, choose, scope_bound
 from authd.service.pdp.settings import Settings
 
 __all__ = [
+    "AUTO",
     "Bundle",
     "BundleError",
     "Directory",
@@ -24,6 +25,7 @@ __all__ = [
     "Source",
     "SystemAttrs",
     "check_scope",
+    "choose",
     "installed",
     "load",
     "local_time",

@@ -106,6 +106,7 @@ def _context(settings: Settings, seat: SeatAttrs, request: Request, time: LocalT
         "shift_open": request.shift_open,
         "grade": request.grade,
         "margin": thousandths(request.margin),
+        "fingers": request.fingers,
         "pad_level": request.pad_level,
         "purpose": request.resource.partition("/")[2] if request.action is Action.STEP_UP else "",
         "minute": time.minute,
@@ -113,7 +114,7 @@ def _context(settings: Settings, seat: SeatAttrs, request: Request, time: LocalT
         "holiday": holiday,
         "clock_trusted": time.trusted,
         "duty": {"open": hours.open_on(time.weekday, holiday), "from": hours.start, "until": hours.end},
-        "settings": _given(settings),
+        "settings": _given(settings, seat),
     }
     if request.pad is not None:
         context["pad"] = thousandths(request.pad)
@@ -122,9 +123,10 @@ def _context(settings: Settings, seat: SeatAttrs, request: Request, time: LocalT
     return context
 
 
-def _given(settings: Settings) -> Mapping[str, object]:
+def _given(settings: Settings, seat: SeatAttrs) -> Mapping[str, object]:
     thresholds = settings.thresholds
     return {
+        "fingers": max(1, settings.fingers[seat.seat_class]),
         "min_margin": math.ceil(round(thresholds.min_margin * 1_000, 6)),
         "shift_may_begin_with_one_factor": thresholds.shift_may_begin_with_one_factor,
         "untrusted_clock_may_open": thresholds.untrusted_clock_may_open,

@@ -73,6 +73,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     fresh: frozenset[Factor] = frozenset()
     shift_open: bool = False
     owner: str | None = None
+    fingers: int = 1
     system: System | None = None
     purpose: str = ""
     clock_trusted: bool = True
@@ -96,6 +97,7 @@ class Question(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             resource=f"{self.system.id}/{self.purpose}" if self.system else "",
             fresh=self.fresh,
             owner=None if self.owner is None else SubjectId(self.owner),
+            fingers=self.fingers,
         )
 
     def directory(self) -> Directory:

@@ -9,9 +9,11 @@ from datetime import date
 from types import MappingProxyType
 
 from authd.core.model import SECOND, Handover, Limits
+from authd.service.pdp.scope import AUTO
 from authd.service.toml import Reader
 
 CLASSES = ("counter", "office")
+FINGERS: Mapping[str | int, int] = {"auto": AUTO, 1: 1, 2: 2}
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 JUKI = "standard: Juki-net municipal rules, idle <= 5 min"
@@ -61,15 +63,21 @@ def _default_limits() -> Mapping[str, Limits]:
     return MappingProxyType({"counter": Limits(), "office": office})
 
 
+def _default_fingers() -> Mapping[str, int]:
+    return MappingProxyType(dict.fromkeys(CLASSES, AUTO))
+
+
 def _default_hours() -> Mapping[str, Hours]:
     return MappingProxyType({"default": Hours()})
 
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything in `settings.toml`. `limits` by seat class; `hours` by `default`, `class.X` and `section.X`."""
+    """Everything in `settings.toml`. `limits`, `fingers` by seat class; `hours` by `default`, `class.X`, `section.X`."""
 
     limits: Mapping[str, Limits] = field(default_factory=_default_limits)
+    fingers: Mapping[str, int] = field(default_factory=_default_fingers)
+    """How many fingers a touch must show, by seat class: 1, 2, or as many as its bound asks (`AUTO`)."""
     thresholds: Thresholds = Thresholds()
     hours: Mapping[str, Hours] = field(default_factory=_default_hours)
     holidays: frozenset[str] = frozenset()
@@ -88,6 +96,7 @@ def parse(text: str, file: str = "settings.toml") -> Settings:
     base = _default_limits()
     return Settings(
         limits=MappingProxyType({name: _limits(toml, name, base[name]) for name in CLASSES}),
+        fingers=MappingProxyType({name: _fingers(toml, name) for name in CLASSES}),
         thresholds=_thresholds(toml),
         hours=MappingProxyType(_hours(toml)),
         holidays=_holidays(toml),
@@ -96,7 +105,7 @@ def parse(text: str, file: str = "settings.toml") -> Settings:
 
 def _limits(toml: Reader, seat_class: str, base: Limits) -> Limits:
     path = ("seat", seat_class)
-    toml.only(path, (*_SPANS, "handover"))
+    toml.only(path, (*_SPANS, "handover", "fingers"))
     spans = {
         name: round(toml.number((*path, key), _seconds(base, name), low, high, standard) * SECOND)
         for key, (name, low, high, standard) in _SPANS.items()
@@ -104,6 +113,10 @@ def _limits(toml: Reader, seat_class: str, base: Limits) -> Limits:
     if spans["fade"] >= min(spans["idle"], spans["absence"]):
         toml.fail((*path, "fade_s"), "fade_s must be < idle_s and < absence_s, whose visible end it is")
     return Limits(**spans, handover=Handover(toml.choice((*path, "handover"), base.handover, tuple(Handover))))
+
+
+def _fingers(toml: Reader, seat_class: str) -> int:
+    return FINGERS[toml.one_of(("seat", seat_class, "fingers"), "auto", tuple(FINGERS))]
 
 
 def _seconds(base: Limits, name: str) -> float:

@@ -5,6 +5,7 @@ const LOOKS = {
   reading: ["reading", "calm"],
   start: ["start", "good"],
   once_more: ["again", "retry"],
+  another_finger: ["other", "other"],
   other_way: ["other", "other"],
   confirm: ["confirm", "neutral"],
   fading: ["fading", "retry"],

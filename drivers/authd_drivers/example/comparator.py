@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from authd.driver import Candidates, DriverError, Fault, Hint, Reference, Roster, Scored
+from authd.driver import Candidates, DriverError, Fault, Hint, Known, Reference, Roster, Scored
 
 PROBE_BYTES = 32
 
@@ -49,13 +49,11 @@ class ExactComparator:
         """Forget a person."""
         self._gallery.pop(subject, None)
 
-    def known(self, probes: Sequence[bytes]) -> Candidates:
-        """Who has pressed this button before."""
-        for probe in probes:
-            for references in self._gallery.values():
-                if any(each.data == probe for each in references):
-                    return Candidates(Scored(references[0].subject, references[0].id, 1.0), margin=1.0)
-        return Candidates(best=None, margin=0.0)
+    def known(self, probes: Sequence[bytes], earlier: Sequence[bytes] = ()) -> Known:
+        """Who has this button already."""
+        held = [each for references in self._gallery.values() for each in references if each.data in probes]
+        best = Scored(held[0].subject, held[0].id, 1.0) if held else None
+        return Known(best, again=not set(probes).isdisjoint(earlier))
 
     def search(self, probe: bytes, scope: Sequence[str], first: bytes = b"") -> Candidates:
         """Compare with the people in scope, and with nobody else; what came `first` tells nothing more of a button."""

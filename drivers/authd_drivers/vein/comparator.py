@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from authd.driver import Candidates, DriverError, Fault, Hint, Reference, Roster, Scored, roster_size
+from authd.driver import Candidates, DriverError, Fault, Hint, Known, Reference, Roster, Scored, roster_size
 from authd_drivers.vein.engine.compare import compare, unmoved, words
 from authd_drivers.vein.engine.fusion import fused, roster_row
 from authd_drivers.vein.engine.profile import (
@@ -75,7 +75,8 @@ class VeinComparator:
     def enrol(self, probes: Sequence[bytes], finger: int = 0) -> Sequence[bytes]:
         """Keep up to `KEPT` of at least `FEWEST` probes that all agree, those that agree best first.
 
-        finger: its code, which goes into the templates. Raises `DriverError` (`Fault.PROTOCOL`) for a malformed probe, `ValueError` with a `Hint` value otherwise.
+        finger: its code, which goes into the templates. Raises `DriverError` (`Fault.PROTOCOL`) for a malformed probe,
+        `ValueError` with a `Hint` value otherwise.
         """
         templates = [self._parse(probe) for probe in probes]
         if len(templates) < FEWEST or len({template.profile for template in templates}) > 1:
@@ -134,17 +135,19 @@ class VeinComparator:
         likely = found.best is None and two is not None and self._likely(ranking, template.profile)
         return replace(found, unsure=likely and not first)
 
-    def known(self, probes: Sequence[bytes]) -> Candidates:
-        """Whom of the whole gallery any of these probes resembles. Raises `DriverError` for a malformed probe."""
-        best: Scored | None = None
+    def known(self, probes: Sequence[bytes], earlier: Sequence[bytes] = ()) -> Known:
+        """Look for an enrolment's samples in the whole gallery. Raises `DriverError` for a malformed probe."""
+        likely: list[Scored] = []
         for template in map(self._parse, probes):
             ranking = self._ranked(template, self._gallery.subjects)
             if self._recent.replayed(words(template.bits)) or ranking.same:
-                return Candidates(None, 0.0, replayed=True)
+                return Known(replayed=True)
             threshold = self._profiles[template.profile].decision.threshold
-            likely = [each for each in ranking.people[:1] if each.score >= threshold]
-            best = max([*likely, *([best] if best else [])], key=lambda each: each.score, default=None)
-        return Candidates(best, 0.0)
+            likely += [each for each in ranking.people[:1] if each.score >= threshold]
+            others = [self._parse(probe).bits for probe in earlier]
+            if any(compare(template.bits, other) >= threshold for other in others):
+                return Known(again=True)
+        return Known(max(likely, key=lambda each: each.score, default=None))
 
     def _ranked(self, template: Template, scope: Sequence[str]) -> Ranking:
         return self._gallery.rank(words(template.bits), template.profile, scope, SAME)

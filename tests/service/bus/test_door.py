@@ -277,7 +277,7 @@ async def test_an_enrolment_is_streamed_and_can_be_abandoned(host: World) -> Non
     talking = Talking(ADMIN)
     async with talking.at(host):
         (step,) = await talking.hear(request("enrol", 2))
-        assert step["item"] == {"step": "present", "done": 0.3, "hint": None, "subject": None}
+        assert step["item"] == {"step": "present", "done": 0.3, "hint": None, "subject": None, "finger": ""}
         (answer,) = await talking.hear(request("cancel", 3, stream=2))
         assert answer["ok"]
         (answer,) = await talking.hear(request("cancel", 4, stream=2))
@@ -285,7 +285,7 @@ async def test_an_enrolment_is_streamed_and_can_be_abandoned(host: World) -> Non
         host.house.gate.set()
         steps = await talking.hear(request("enrol", 5), 3)
     assert [step.get("item", step.get("end")) for step in steps][1:] == [
-        {"step": "done", "done": 1.0, "hint": None, "subject": "sub_new"},
+        {"step": "done", "done": 1.0, "hint": None, "subject": "sub_new", "finger": ""},
         True,
     ]
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authd.core.model import Fault, Hint
-from authd.driver import Capture, Feedback, NoMatch, Probe, Progress, State, StateChange, Watch
+from authd.driver import Capture, Feedback, NoMatch, Probe, Progress, Roster, State, StateChange, Watch
 from authd.service.host import frames
 from authd.service.host.frames import (
     FROM_READER,
@@ -40,8 +40,9 @@ SAMPLES: list[tuple[frames.Message, frames.Table]] = [
     (Probe(bytes(60_000), 1.0, NONCE, 0.25), FROM_READER),
     (NoMatch(NONCE), FROM_READER),
     (frames.Spoiled("tpl_1@1"), FROM_VERIFIER),
-    (frames.Loaded({"vein": 3}, {"vein": 1e-6}), FROM_VERIFIER),
+    (frames.Loaded({"vein": 3}, {"vein": 1e-6}, {"vein": (Roster(20, 2, 1e-5, 0.1),)}), FROM_VERIFIER),
     (frames.Answer("sub_a", "tpl_1@1", 0.5, 0.25), FROM_VERIFIER),
+    (frames.Answer("sub_a", "tpl_1@1+tpl_2@1", 0.5, 0.25, fingers=(2, 8), another=True, again=True), FROM_VERIFIER),
     (frames.Refused("dry"), FROM_VERIFIER),
     (WrappedKey("sub_a", b"k"), FROM_VERIFIER),
     (SealedTemplate("tpl_1", 1, "sub_a", "vein", "ri", b"s"), TO_VERIFIER),
@@ -49,6 +50,8 @@ SAMPLES: list[tuple[frames.Message, frames.Table]] = [
     (frames.Remove("sub_a"), TO_VERIFIER),
     (frames.Scope(("sub_a", "sub_b")), TO_VERIFIER),
     (frames.Search("vein", b"x"), TO_VERIFIER),
+    (frames.Search("vein", b"x", 2, "sub_a"), TO_VERIFIER),
+    (frames.Known("vein", 3), TO_VERIFIER),
     (frames.Presentation(b"x"), TO_VERIFIER),
     (frames.Enrol("sub_a", "vein", "ri"), TO_VERIFIER),
     (frames.Start(7, Grants(("/dev/video0",), limits=Limits(512)), target="x.y", settings={"a": "b"}), TO_READER),

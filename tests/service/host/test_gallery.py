@@ -145,7 +145,7 @@ async def test_what_it_does_not_serve_is_a_fault(told: Told) -> None:
 
 
 async def test_a_comparators_bug_ends_the_child(told: Told, monkeypatch: pytest.MonkeyPatch) -> None:
-    def enrol(_self: Any, _probes: Any) -> None:
+    def enrol(_self: Any, _probes: Any, _finger: int) -> None:
         raise ValueError("a bug")
 
     monkeypatch.setattr("authd_drivers.example.comparator.ExactComparator.enrol", enrol)
