@@ -151,6 +151,15 @@ def test_a_camera_that_the_profile_is_not_for_is_one_line(tmp_path: Path, authd:
     assert "authd vein profile" in line
 
 
+def test_too_many_pictures_to_compare_are_refused_before_any_work(
+    fingers: Path, authd: Authd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("authd_drivers.vein.study.evaluate.MAX_TEMPLATES", 34)
+    said = authd(*usual(fingers))
+    assert (said.code, said.out) == (2, "")
+    assert said.err.startswith("authd: 35 pictures are too many to be compared with each other (at most 34)")
+
+
 def test_a_folder_of_what_is_no_picture_is_one_line(tmp_path: Path, authd: Authd) -> None:
     (tmp_path / "1_i_1.png").write_bytes(b"no picture")
     said = authd(*usual(tmp_path))

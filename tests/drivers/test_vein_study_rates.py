@@ -43,6 +43,7 @@ def test_the_equal_error_rate_is_where_the_two_meet() -> None:
     assert found.eer == pytest.approx(0.1)
     assert (found.equal.fnmr, found.equal.fmr) == (Rate(1, 10), Rate(1, 10))
     assert comparisons([0.5, 0.6], [0.1, 0.2]).eer == 0
+    assert comparisons([0.4, 0.8, 0.9], [0.1, 0.1, 0.1, 0.5]).eer == pytest.approx((1 / 3 + 1 / 4) / 2)
     assert comparisons([0.1, 0.2], [0.5, 0.6]).eer == 1
 
 
