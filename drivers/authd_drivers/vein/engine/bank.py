@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -70,9 +71,10 @@ class Bank:
         self.slots, self._rows = [], {}
         self._note([slots[row] for row in kept])
 
-    def of(self, people: Iterable[str]) -> list[int]:
+    def of(self, people: Iterable[str]) -> Rows:
         """Return the rows of some people."""
-        return [row for subject in dict.fromkeys(people) for row in self._rows.get(subject, ())]
+        rows = (self._rows.get(subject, ()) for subject in dict.fromkeys(people))
+        return np.fromiter(chain.from_iterable(rows), np.intp)
 
     def plausible(self, probe: Words, rows: Rows) -> Rows:
         """Leave out rows whose coarse map is unlike the probe's. Few rows are all kept."""

@@ -101,7 +101,7 @@ class Gallery:
 
     def fingers(self, subject: str) -> Mapping[int, int]:
         """How many templates of each finger of a person there are, by its code."""
-        return Counter(bank.slots[row].finger for bank in self._banks.values() for row in bank.of([subject]))
+        return Counter(bank.slots[row].finger for bank in self._banks.values() for row in bank.of([subject]).tolist())
 
     def add(self, references: Sequence[Reference]) -> None:
         """Add templates, in place of any of the same id. Raises `DriverError`; then nothing was changed."""
@@ -143,8 +143,7 @@ class Gallery:
         people = list(scope)
         incomparable = sum(len(bank.of(people)) for other, bank in self._banks.items() if other != profile)
         bank = self._banks.get(profile)
-        rows = np.array(bank.of(people) if bank else (), np.intp)
-        if bank is None or not rows.size:
+        if bank is None or not (rows := bank.of(people)).size:
             return Ranking((), same=False, incomparable=incomparable)
         rows = bank.plausible(probe, rows)
         scores = bank.scores(probe, rows)
@@ -174,5 +173,7 @@ def _by_finger(bank: Bank, rows: Rows, scores: Floats) -> tuple[Scored, ...]:
     best: dict[tuple[str, int], Scored] = {}
     for place in np.argsort(-scores, kind="stable").tolist():
         slot = bank.slots[int(rows[place])]
-        best.setdefault((slot.subject, slot.finger), Scored(*slot[:2], float(scores[place]), slot.finger))
+        whose = slot.subject, slot.finger
+        if whose not in best:
+            best[whose] = Scored(slot.subject, slot.reference, float(scores[place]), slot.finger)
     return tuple(best.values())

@@ -116,46 +116,46 @@ class Lattice:
             counts = self.counts(probe[:, np.newaxis])
             a = counts[self._probe_end, self._mirrored] - counts[self._probe_top, self._mirrored]
             in_probe = a.astype(np.float32)
+            fullest = self._rows_a_word * int(np.bitwise_count(probe.view(self._row_type)).max())
+            at_once = 255 // max(1, fullest)
             for first in range(0, len(best), self._block):
                 part = slice(first, first + self._block)
                 block = templates[part] if rows is None else templates[rows[part]]
-                self._raise(best[part], moved, in_probe, np.ascontiguousarray(block.T))
+                self._raise(best[part], moved, in_probe, at_once, np.ascontiguousarray(block.T))
         return best
 
-    def _raise(self, best: Floats, moved: Words, in_probe: Floats, block: Words) -> None:
+    def _raise(self, best: Floats, moved: Words, in_probe: Floats, at_once: int, block: Words) -> None:
         """Raise `best`, shape (n,), to the greatest phi with each map of a block, shape (words, n)."""
         counts = self.counts(block)
         step = max(1, min(self.shifts, _TILE // len(best)))
         for first in range(0, self.shifts, step):
             tile = slice(first, first + step)
             rows = slice(int(self._first[tile].min()), int(self._last[tile].max()))
-            both = _both(moved[rows, tile], block[rows])
+            both = _both(moved[rows, tile], block[rows], at_once)
             in_template = counts[self._end[tile], self._right[tile]]
             in_template -= counts[self._top[tile], self._right[tile]]
             phi = _phi(both, self.cells[tile], in_probe[tile], in_template.astype(np.float32))
             np.maximum(best, phi.max(axis=0), out=best)
 
 
-def _both(moved: Words, block: Words) -> Floats:
-    """Cells set in both, at each of s shifts: shape (s, n), from maps of shape (words, s) and (words, n)."""
+def _both(moved: Words, block: Words, at_once: int) -> Floats:
+    """Cells set in both, at each of s shifts: shape (s, n), from maps of shape (words, s) and (words, n).
+
+    at_once: words of a moved map in which no more cells are set than a byte can count.
+    """
     shape = (moved.shape[1], block.shape[1])
     if shape[1] <= _FEW:
         each = np.bitwise_count(moved[:, np.newaxis] & block[:, :, np.newaxis])
         sums: Floats = each.sum(axis=0, dtype=np.uint16).astype(np.float32).T
         return sums
-    both, some = np.zeros(shape, np.uint16), np.zeros(shape, np.uint8)
+    both, some = np.zeros(shape, np.uint16), np.empty(shape, np.uint8)
     met, found = np.empty(shape, np.uint64), np.empty(shape, np.uint8)
-    room = np.iinfo(np.uint8).max
-    for left, right in zip(moved[:, :, np.newaxis], block[:, np.newaxis], strict=True):
-        most = int(np.bitwise_count(left).max())
-        if most > room:  # of what a byte can still count
-            both += some
-            some.fill(0)
-            room = np.iinfo(np.uint8).max
-        room -= most
-        np.bitwise_count(np.bitwise_and(left, right, out=met), out=found)
-        some += found
-    both += some
+    for first in range(0, len(moved), at_once):
+        some.fill(0)
+        for left, right in zip(moved[first : first + at_once, :, np.newaxis], block[first:, np.newaxis], strict=False):
+            np.bitwise_count(np.bitwise_and(left, right, out=met), out=found)
+            some += found
+        both += some
     return both.astype(np.float32)
 
 

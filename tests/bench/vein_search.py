@@ -1,0 +1,237 @@
+"""Finger vein: the cost of a comparison and of a search among up to 100,000 templates, on one core, in NumPy.
+
+`python -m tests.bench.vein_search [--picture FILE]`: `run(report, picture)`. Times are the process's own CPU time, the
+median of some runs, since other processes of a shared machine are not what is measured. Templates are random maps as
+dense as those of fingers: what a search costs does not depend on what they show. With AUTHD_SDUMLA set it also counts
+accepted probes that the coarse filter loses, of living fingers.
+"""
+
+from __future__ import annotations
+
+import os
+
+for _threads in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[_threads] = "1"  # before NumPy is loaded: one core
+
+import argparse  # noqa: E402  # after the lines above
+import gc  # noqa: E402
+import time  # noqa: E402
+import tracemalloc  # noqa: E402
+from collections.abc import Callable, Sequence  # noqa: E402
+from itertools import cycle  # noqa: E402
+from pathlib import Path  # noqa: E402
+from statistics import median  # noqa: E402
+
+import numpy as np  # noqa: E402
+import numpy.typing as npt  # noqa: E402
+
+from authd.driver import Reference  # noqa: E402
+from authd_drivers.vein.engine.bank import SHARE  # noqa: E402
+from authd_drivers.vein.engine.compare import coarse, lattices  # noqa: E402
+from authd_drivers.vein.engine.gallery import Gallery  # noqa: E402
+from authd_drivers.vein.engine.lattice import Lattice  # noqa: E402
+from authd_drivers.vein.engine.profile import SensorProfile, load_profile  # noqa: E402
+from authd_drivers.vein.engine.template import Template, pack  # noqa: E402
+from authd_drivers.vein.study.measure import extract_all, ungated  # noqa: E402
+from tests.bench.report import Report  # noqa: E402
+
+SIZES = (1_000, 3_000, 10_000, 30_000, 100_000)
+BARS = {10_000: 100.0, 100_000: 1_000.0}
+"""Milliseconds a search."""
+MOST_BYTES = 320
+MOST_EXPONENT = 1.1
+"""Of the search time's growth with the templates: 1 is linear; the rest is for the scatter of five points."""
+DENSITY = 0.41
+"""Of the templates of living fingers."""
+A_PERSON = 6
+PEER_MS = 9.69
+"""A comparison by bob.bio.vein's Miura match, measured once; `tests.bench.vein_peer` measures both in one run."""
+FOLDER = "AUTHD_SDUMLA"
+FINGERS = tuple((hand, finger) for hand in ("left", "right") for finger in ("index", "middle", "ring"))
+TAKES, ENROLLED = 6, 3
+
+Words = npt.NDArray[np.uint64]
+Floats = npt.NDArray[np.float32]
+
+
+def run(report: Report, picture: Path | None = None) -> None:
+    """Report all figures; write the picture only where one is asked for."""
+    comparisons(report)
+    times, held = searches(report)
+    exponent = growth(times)
+    report.at_most("search_growth", exponent, "exponent of N", MOST_EXPONENT)
+    largest = max(times)
+    a_template = 1e3 * times[largest] / largest
+    report.figure("search_us_a_template", a_template, "us")
+    report.figure("search_against_peer", 1e3 * PEER_MS / a_template, "times", "see tests.bench.vein_peer")
+    report.at_most("search_bytes_a_template", held, "B", MOST_BYTES)
+    report.figure("search_bytes_a_template.with_names", traced(load_profile("sdumla")), "B")
+    if folder := os.environ.get(FOLDER):
+        survival(report, Path(folder))
+    if picture is not None:
+        draw(times, picture)
+
+
+def comparisons(report: Report) -> None:
+    """Exact comparisons: one pair, one with many, and the coarse filter."""
+    maps = random_maps(np.random.default_rng(1), 4_000)
+    fine, rough = lattices(load_profile("sdumla").search)
+    small = coarse(maps)
+    report.figure("compare_us.pair", 1e3 * cpu_ms(lambda: fine.scores(maps[0], maps[1:2]), 50), "us")
+    report.figure("compare_us.many", cpu_ms(lambda: fine.scores(maps[0], maps[:1_000]), 9), "us a template")
+    report.figure("filter_us", cpu_ms(lambda: rough.scores(small[0], small), 9) / 4, "us a template")
+
+
+def searches(report: Report) -> tuple[dict[int, float], float]:
+    """Milliseconds a search by the number of templates, and bytes a template in the largest gallery."""
+    profile = load_profile("sdumla")
+    rng = np.random.default_rng(2)
+    gallery, people = Gallery({profile.id: profile.search}), list[str]()
+    times = dict[int, float]()
+    for size in SIZES:
+        fill(gallery, people, size, profile.id, rng)
+        stock = [record(row, profile.id) for row in random_maps(rng, 10)]
+        times[size] = search_ms(gallery, people, stock, profile.decision.threshold)
+        name = f"search_ms.{size // 1_000}k"
+        if size in BARS:
+            report.at_most(name, times[size], "ms", BARS[size])
+        else:
+            report.figure(name, times[size], "ms")
+    return times, gallery.nbytes / len(gallery)
+
+
+def fill(gallery: Gallery, people: list[str], size: int, profile: int, rng: np.random.Generator) -> None:
+    """Add people of six templates each up to `size` templates."""
+    rows = random_maps(rng, size - len(gallery))
+    references = list[Reference]()
+    for number, row in enumerate(rows, len(gallery)):
+        if number % A_PERSON == 0:
+            people.append(f"sub_{number // A_PERSON:06}")
+        references.append(Reference(people[-1], f"tpl_{number:06}@1", record(row, profile)))
+    gallery.add(references)
+
+
+def random_maps(rng: np.random.Generator, count: int) -> Words:
+    return np.concatenate([_random_maps(rng, min(4_096, count - at)) for at in range(0, count, 4_096)])
+
+
+def _random_maps(rng: np.random.Generator, count: int) -> Words:
+    cells = rng.random((count, 2_048), np.float32) < DENSITY
+    return np.packbits(cells, axis=1, bitorder="little").view(np.uint64)
+
+
+def record(row: Words, profile: int) -> bytes:
+    return pack(Template(profile, 0.5, row.tobytes()))
+
+
+def growth(times: dict[int, float]) -> float:
+    """Exponent of the number of templates with which the time of a search grows, above 3,000."""
+    sizes = [size for size in times if size >= 3_000]
+    slope, _ = np.polyfit(np.log(sizes), np.log([times[size] for size in sizes]), 1)
+    return float(slope)
+
+
+def cpu_ms(work: Callable[[], object], runs: int) -> float:
+    """Median CPU time of a run, after one to warm up."""
+    work()
+    spans = list[float]()
+    for _ in range(runs):
+        begun = time.process_time_ns()
+        work()
+        spans.append((time.process_time_ns() - begun) / 1e6)
+    return median(spans)
+
+
+def search_ms(gallery: Gallery, people: Sequence[str], probes: Sequence[bytes], threshold: float) -> float:
+    stock = cycle(probes)
+    return cpu_ms(lambda: gallery.search(next(stock), people, threshold), 9 if len(gallery) <= 10_000 else 5)
+
+
+def traced(profile: SensorProfile) -> float:
+    """Bytes a template of all that a gallery holds, names and index too."""
+    gallery = Gallery({profile.id: profile.search})
+    tracemalloc.start()
+    fill(gallery, [], 5_000, profile.id, np.random.default_rng(3))
+    gc.collect()
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return held / len(gallery)
+
+
+# What the filter loses.
+
+
+def survival(report: Report, folder: Path) -> None:
+    """Enrol three takes of every finger of SDUMLA, and see where the coarse filter puts the others' own templates."""
+    profile = load_profile("sdumla")
+    files = [
+        folder / f"{subject:03}" / hand / f"{finger}_{take}.bmp"
+        for subject in range(1, 107)
+        for hand, finger in FINGERS
+        for take in range(1, TAKES + 1)
+    ]
+    templates = extract_all(files, ungated(profile)).templates
+    shares, best = own_places(templates, *lattices(profile.search), profile.decision.threshold)
+    report.figure("cascade_accepted", len(best), "probes")
+    report.at_most("cascade_lost", float((best > SHARE).sum()), "probes", 0)
+    report.figure("cascade_lost.pairs", float((shares > SHARE).sum()), f"of {len(shares)} accepted pairs")
+    report.figure(
+        "cascade_share_needed_percent", 100 * float(best.max()), "% of the templates", f"kept: {100 * SHARE:g}"
+    )
+    report.figure("cascade_share_needed_percent.pairs", 100 * float(shares.max()), "% of the templates")
+
+
+def own_places(templates: Words, fine: Lattice, rough: Lattice, threshold: float) -> tuple[Floats, Floats]:
+    """Share of the others' templates that the filter puts before an accepted probe's own.
+
+    Of each own template that is accepted, and of the best own template of each accepted probe.
+    """
+    take = np.arange(len(templates)) % TAKES
+    finger = np.arange(len(templates)) // TAKES
+    enrolled = np.flatnonzero(take < ENROLLED)
+    small = coarse(templates)
+    shares, best = list[float](), list[float]()
+    for probe in np.flatnonzero(take >= ENROLLED):
+        own = enrolled[finger[enrolled] == finger[probe]]
+        scores = fine.scores(templates[probe], templates[own])
+        if scores.max() < threshold:
+            continue
+        others = np.sort(rough.scores(small[probe], small, enrolled[finger[enrolled] != finger[probe]]))
+        before = len(others) - np.searchsorted(others, rough.scores(small[probe], small, own))
+        places = before / len(others)
+        shares += places[scores >= threshold].tolist()
+        best.append(float(places[scores.argmax()]))
+    return np.array(shares, np.float32), np.array(best, np.float32)
+
+
+# The picture.
+
+
+def draw(times: dict[int, float], file: Path) -> None:
+    """Search time against the number of templates, both logarithmic, with the bars. Needs matplotlib."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context({"svg.hashsalt": "authd", "font.size": 10}):
+        figure = Figure(figsize=(6, 4), layout="constrained")
+        axes = figure.add_subplot()
+        sizes = list(times)
+        axes.plot(sizes, list(times.values()), "o-", color="#0072b2", label="measured, one core, NumPy")
+        axes.plot(sizes, [size / 100 for size in sizes], ":", color="#888888", label="10 us a template")
+        axes.plot(list(BARS), list(BARS.values()), "v", color="#d55e00", label="at most")
+        axes.set(xscale="log", yscale="log", xlabel="templates searched", ylabel="CPU time of a search, ms")
+        axes.grid(which="major", color="#cccccc", linewidth=0.6)
+        axes.legend(loc="upper left", fontsize=8)
+        figure.savefig(file, metadata={"Date": None} if file.suffix == ".svg" else None)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="tests.bench.vein_search")
+    parser.add_argument("--picture", type=Path, metavar="FILE", help="write search time against templates")
+    report = Report()
+    run(report, parser.parse_args(arguments).picture)
+    report.exit()
+
+
+if __name__ == "__main__":
+    main()
