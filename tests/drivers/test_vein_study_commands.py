@@ -108,6 +108,7 @@ def test_the_table_says_profile_thresholds_and_bounds(fingers: Path, authd: Auth
     assert re.search(r"equal error rate \(EER\) +\d+\.\d\d % +<= \d+\.\d\d % ", said.out)
     assert "1 more pictures were passed over: the pattern does not fit them (the first: overview.png)" in said.out
     assert "1_index_8.png: another size: 20x10" in said.out
+    assert "authd vein profile" in said.out
     assert "impostors: every two different fingers, also of one person" in said.out
 
 
@@ -139,6 +140,13 @@ def test_sessions_are_measured_across_as_well(fingers: Path, authd: Authd) -> No
 
 def without(missing: str) -> Callable[[str], object]:
     return lambda name: None if name == missing else object()
+
+
+def test_what_is_excluded_may_be_left_out_anyway(fingers: Path, authd: Authd) -> None:
+    found = authd(*usual(fingers, "--json", "--no-gate", "--leave", "1/2", "--exclude", "1/index=1/middle")).json()
+    head = found["evaluation"]
+    assert (head["fingers"], head["left_out"], head["excluded"]) == (4, "1/2", [])
+    assert "without 1 of every 2 fingers" in authd(*usual(fingers, "--leave", "1/2")).out
 
 
 def test_a_camera_that_the_profile_is_not_for_is_one_line(tmp_path: Path, authd: Authd) -> None:

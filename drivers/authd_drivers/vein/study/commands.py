@@ -16,6 +16,7 @@ from authd_drivers.vein.engine.profile import ProfileError, named, profile_names
 from authd_drivers.vein.study.texts import LANGUAGES, language, text
 
 if TYPE_CHECKING:
+    from authd_drivers.vein.study.dataset import Dataset
     from authd_drivers.vein.study.evaluate import Evaluation, Plan
 
 Verbs = argparse._SubParsersAction  # pyright: ignore[reportPrivateUsage] - argparse has no public name for it
@@ -182,14 +183,14 @@ def _run_evaluate(args: argparse.Namespace) -> int:
     from authd_drivers.vein.study.report import lines, table
 
     profile = named(args.profile)
-    data = read_folder(args.folder, args.pattern)
-    if args.leave:
-        data = data.part(args.leave, left=True)
+    whole = read_folder(args.folder, args.pattern)
+    plan = _plan(args, whole)
+    data = whole.part(args.leave, left=True) if args.leave else whole
     if args.out:
         _make(args.out)
     bar = Bar(args.lang)
     try:
-        found = evaluate(data.first(args.limit) if args.limit else data, profile, _plan(args), bar)
+        found = evaluate(data.first(args.limit) if args.limit else data, profile, plan, bar)
     finally:
         bar.close()
     for line in lines(found) if args.json else table(found, args.lang):
@@ -226,12 +227,14 @@ def _run_profile(args: argparse.Namespace) -> int:
     return OK
 
 
-def _plan(args: argparse.Namespace) -> Plan:
+def _plan(args: argparse.Namespace, data: Dataset) -> Plan:
+    from authd_drivers.vein.study.dataset import read_exclusions
     from authd_drivers.vein.study.evaluate import Plan
 
     gates = (True,) if args.gate else (False,) if args.no_gate else (False, True)
     people_only = args.impostors == "people"
-    return Plan(gates, args.enrol, args.roster, tuple(args.exclude), people_only, args.worst, args.jobs)
+    same = read_exclusions(args.exclude, data)
+    return Plan(gates, args.enrol, args.roster, same, people_only, args.worst, args.jobs, args.leave)
 
 
 def _make(folder: Path) -> None:

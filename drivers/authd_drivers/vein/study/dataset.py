@@ -148,22 +148,21 @@ def compile_pattern(pattern: str) -> re.Pattern[str]:
     return compiled
 
 
-def read_exclusions(entries: Sequence[str], dataset: Dataset) -> set[tuple[int, int]]:
+def read_exclusions(entries: Sequence[str], dataset: Dataset) -> tuple[tuple[str, str], ...]:
     """Pairs of fingers that are not compared because they are one: `A=B`, or a file with one such line a pair.
 
-    Finger numbers, each pair in both orders. Raises `DatasetError`.
+    Raises `DatasetError`, also for a finger that the folder does not show.
     """
-    numbers = {label: number for number, label in enumerate(dataset.fingers)}
-    pairs: set[tuple[int, int]] = set()
+    pairs: list[tuple[str, str]] = []
     for line in _lines(entries):
         one, equals, other = (part.strip() for part in line.partition("="))
         if not equals:
             raise DatasetError("bad_exclusion", line=line, example=" = ".join(_two(dataset)))
         for label in (one, other):
-            if label not in numbers:
+            if label not in dataset.fingers:
                 raise DatasetError("unknown_finger", finger=label, example=dataset.fingers[0])
-        pairs |= {(numbers[one], numbers[other]), (numbers[other], numbers[one])}
-    return pairs
+        pairs.append((one, other))
+    return tuple(pairs)
 
 
 def _two(dataset: Dataset) -> tuple[str, str]:

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from authd_drivers.vein.engine.profile import SensorProfile
-from authd_drivers.vein.study.dataset import Dataset, DatasetError, read_exclusions
+from authd_drivers.vein.study.dataset import Dataset, DatasetError
 from authd_drivers.vein.study.identify import Identification, identify
 from authd_drivers.vein.study.measure import MAX_TEMPLATES, Extracted, extract_all, score_all
 from authd_drivers.vein.study.pool import Progress, silent
@@ -29,16 +29,18 @@ class Plan:
     """What is asked. gates: without the profile's quality gate, with it, or both.
 
     enrolled: pictures a finger is enrolled with; rosters: numbers of fingers that are searched; exclude: fingers that
-    are one (dataset.read_exclusions); people_only: two fingers of one person are not compared; jobs: 0 for all cores.
+    are one, by name; people_only: two fingers of one person are not compared; jobs: 0 for all cores; left: the share of
+    the fingers that is not among those measured.
     """
 
     gates: tuple[bool, ...] = (False, True)
     enrolled: int = 3
     rosters: tuple[int, ...] = (20, 40, 120)
-    exclude: tuple[str, ...] = ()
+    exclude: tuple[tuple[str, str], ...] = ()
     people_only: bool = False
     worst: int = 10
     jobs: int = 0
+    left: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,27 +96,33 @@ def evaluate(data: Dataset, profile: SensorProfile, plan: Plan, progress: Progre
     """Measure. Raises `DatasetError` where the folder and the profile give nothing to count."""
     if len(data.pictures) > MAX_TEMPLATES:
         raise DatasetError("too_many_pictures", count=len(data.pictures), limit=MAX_TEMPLATES)
-    pairs = read_exclusions(plan.exclude, data)
+    pairs = [pair for pair in plan.exclude if {*pair} <= {*data.fingers}]
     extracted = extract_all(data.paths, profile, plan.jobs, progress)
     _check(data, profile, extracted)
     scores = score_all(extracted.templates, plan.jobs, progress, profile.search)
-    take_out(scores, data, pairs, people_only=plan.people_only)
+    take_out(scores, data, _numbers(data, pairs), people_only=plan.people_only)
     twins = take_out_twins(scores, [each.digest for each in extracted.taken])
     parts = tuple(_parts(scores, data, extracted, profile, plan))
     reference, missed = _worst(parts[0], profile, plan.worst)
-    names = tuple((data.fingers[one], data.fingers[other]) for one, other in sorted(pairs) if one < other)
     return Evaluation(
         data,
         profile,
         plan,
         extracted,
-        names,
+        tuple(pairs),
         tuple(twins),
         parts,
         tuple(_searches(parts, profile, plan)),
         reference,
         tuple(missed),
     )
+
+
+def _numbers(data: Dataset, pairs: Sequence[tuple[str, str]]) -> list[tuple[int, int]]:
+    """Return the numbers of pairs of fingers, each pair in both orders."""
+    places = {label: number for number, label in enumerate(data.fingers)}
+    there = [(places[one], places[other]) for one, other in pairs]
+    return there + [(other, one) for one, other in there]
 
 
 def _check(data: Dataset, profile: SensorProfile, extracted: Extracted) -> None:

@@ -65,6 +65,7 @@ def _subject(found: Evaluation) -> dict[str, object]:
         "fingers": len(data.fingers),
         "people": len(data.subjects),
         "passed_over": len(data.skipped),
+        "left_out": "{}/{}".format(*found.plan.left) if found.plan.left else None,
         "profile": profile.name,
         "profile_id": f"{profile.id:08x}",
         "threshold": decision.threshold,
@@ -94,6 +95,8 @@ def _head(found: Evaluation, language: str) -> Iterator[str]:
     yield text("head.pictures", language, folder=data.folder, **counts)
     if data.skipped:
         yield text("head.skipped", language, count=len(data.skipped), first=data.skipped[0])
+    if found.plan.left:
+        yield text("head.left", language, taken=found.plan.left[0], of=found.plan.left[1])
     yield text(
         "head.profile",
         language,
@@ -165,6 +168,8 @@ def _faults(found: Evaluation, language: str) -> Iterator[str]:
         yield f"  {_path(found, number)}: " + text(f"fault.{kind}", language, size=size, fault=taken.fault)
     if len(faulty) > LISTED:
         yield "  " + text("head.more", language, count=len(faulty) - LISTED)
+    if any(taken.fault == "size" for _, taken in faulty):
+        yield text("head.size", language, folder=found.data.folder)
 
 
 def _path(found: Evaluation, number: int) -> str:
