@@ -244,7 +244,11 @@ def roster_size(people: Iterable[Mapping[K, int]], fingers: int) -> int:
 
 
 class Comparator(Protocol):
-    """Compares probes of one modality. Pure computation: no device, file or network."""
+    """Compares probes of one modality. Pure computation: no device, file or network.
+
+    Its factory is called without arguments or, where a reader's manifest says so (`shared`), with the texts of the
+    files that the readers' settings name: `factory(texts: Sequence[str])`.
+    """
 
     def enrol(self, probes: Sequence[bytes], finger: int = 0) -> Sequence[bytes]:
         """Make the templates of one finger, whose code goes into them, from at least three probes of it.

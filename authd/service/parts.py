@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Final
 
 from authd.core import seat as machine
@@ -28,6 +29,8 @@ from authd.service.toml import one_line
 from authd.service.verifier import ChildVerifier
 
 SYSTEM: Final = "authd"
+MOST_SHARED: Final = 32_768
+"""Bytes of all files that readers share with comparators: they go into one frame."""
 """The policy's name for authd itself, for step-ups such as an enrolment."""
 _CLOCK_NOT_SYNCHRONISED: Final = 5
 
@@ -74,6 +77,7 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
         manifests,
         anchored.read,
         clock,
+        shared=_shared(config, plans),
         lenient=config.lenient,
     )
     readers = HostReaders({seat.id: seat.readers for seat in config.seats.values()}, plans, lenient=config.lenient)
@@ -101,7 +105,7 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
 
 def check(config: Config) -> None:
     """Say whether the daemon could begin, without beginning: configuration, drivers, policy. Raises as `make`."""
-    _plans(config)
+    _shared(config, _plans(config))
     pdp.load(source(config))
 
 
@@ -128,6 +132,30 @@ def _driver(config: Config, reader: ReaderConfig) -> registry.Driver:
         return driver
     except (registry.RegistryError, ManifestError) as error:
         raise ConfigError(one_line(f"{config.file}:{reader.line}: {error}")) from error
+
+
+def _shared(config: Config, plans: Iterable[ReaderPlan]) -> dict[str, tuple[str, ...]]:
+    """Texts of the files that readers share with the comparator of their modality. Raises `ConfigError`."""
+    texts: dict[str, dict[str, None]] = {}
+    for plan in plans:
+        manifest, where = plan.driver.manifest, f"{config.file}:{config.readers[plan.id].line}"
+        for name in manifest.shared:
+            value = plan.settings.get(name, "")
+            if value.startswith("/"):
+                texts.setdefault(manifest.modality, {})[_text(Path(value), f"{where}: {name}")] = None
+    if sum(len(text.encode()) for each in texts.values() for text in each) > MOST_SHARED:
+        raise ConfigError(f"{config.file}: the files that readers share are more than {MOST_SHARED} bytes together")
+    return {modality: tuple(each) for modality, each in texts.items()}
+
+
+def _text(file: Path, where: str) -> str:
+    try:
+        with file.open("rb") as opened:
+            return opened.read(MOST_SHARED + 1).decode()
+    except OSError as error:
+        raise ConfigError(f"{where}: {file}: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{where}: {file}: UTF-8 is expected") from error
 
 
 def _policy(config: Config, clock: BootClock, plans: Sequence[ReaderPlan]) -> pdp.Pdp:

@@ -107,7 +107,7 @@ class ChildVerifier:
     """The supervised verifier child. `run` belongs into the daemon's TaskGroup.
 
     key: file of the host key; store: id of the store; comparators: modality -> `module:attribute` as the registry finds
-    them; readers: the manifest of each reader whose samples will come.
+    them; shared: texts for each; readers: the manifest of each reader whose samples will come.
     """
 
     def __init__(
@@ -119,11 +119,16 @@ class ChildVerifier:
         gallery: Gallery,
         clock: Clock,
         *,
+        shared: Mapping[str, tuple[str, ...]] | None = None,
         lenient: bool = False,
     ) -> None:
         self._readers, self._gallery, self._clock = readers, gallery, clock
         self._factors = {id_: Factor(each.modality) for id_, each in readers.items() if each.kind == "touch"}
-        start = Start(0, Grants(limits=LIMITS), not lenient, comparators=dict(comparators), store=store)
+        start = Start(
+            0, Grants(limits=LIMITS), not lenient, comparators=dict(comparators), shared=dict(shared or {}), store=store
+        )
+            0, Grants(limits=LIMITS), not lenient, comparators=dict(comparators), shared=dict(shared or {}), store=store
+        )
         self.keeper = Keeper(Plan("verifier", "verifier", start, key), self)
         self.ready = asyncio.Event()
         """Set while the gallery is loaded."""

@@ -215,7 +215,7 @@ def roster(fold: Fold, tally: Tally) -> None:
     profile = load_profile("sdumla")
     rows = [p * 36 + f * TAKES + k for p in range(ROSTER) for f in (0, 1) for k in range(TAKES)]
     enrolled = [row for row in rows if row % TAKES < ENROLLED]
-    comparator, scope = VeinComparator([profile]), [f"sub_{person}" for person in range(ROSTER)]
+    comparator, scope = VeinComparator(profiles=[profile]), [f"sub_{person}" for person in range(ROSTER)]
     comparator.load([Reference(f"sub_{row // 36}", f"tpl_{row}@1", wire(fold, row)) for row in enrolled])
     for row in sorted(set(rows) - set(enrolled)):
         found = comparator.search(wire(fold, row), scope)

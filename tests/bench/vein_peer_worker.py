@@ -66,7 +66,7 @@ class OwnSide:
         from authd_drivers.vein.engine.profile import load_profile
 
         self._profile = load_profile(profile)
-        self._find, self._scores, self._comparator = extract, FINE.scores, VeinComparator([self._profile])
+        self._find, self._scores, self._comparator = extract, FINE.scores, VeinComparator(profiles=[self._profile])
         self._records: list[bytes | None] = []
         self._scope: list[str] = []
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,6 +14,7 @@ from authd_drivers.vein.engine.compare import words
 from authd_drivers.vein.engine.gallery import Gallery
 from authd_drivers.vein.engine.profile import load_profile
 from authd_drivers.vein.engine.template import Template, pack, parse
+from authd_drivers.vein.study.written import written
 from tests.drivers.veins import probes, references, sim
 
 PEOPLE = ("ann", "ben", "cho")
@@ -137,7 +140,7 @@ def test_the_bound_is_that_of_the_worst_profile_in_use() -> None:
     sim, sdumla = load_profile("sim"), load_profile("sdumla")
     assert VeinComparator().fmr == max(sim.fmr_bound, sdumla.fmr_bound)
     assert loaded("ann").fmr == sim.fmr_bound
-    comparator = VeinComparator([sdumla])
+    comparator = VeinComparator(profiles=[sdumla])
     comparator.load([Reference("x", "tpl_x@1", noise(1, sdumla.id))])
     assert comparator.fmr == sdumla.fmr_bound
 
@@ -229,3 +232,16 @@ def test_hostile_probes_are_one_error(data: bytes) -> None:
 def test_a_probe_of_an_unknown_sensor_is_an_error() -> None:
     with pytest.raises(DriverError):
         VeinComparator().search(noise(1, profile=200), ["x"])
+
+
+def test_the_text_of_a_readers_own_profile_is_known_beside_the_shipped_ones() -> None:
+    mine = replace(sim(), name="mine", roster=(), pad=())
+    probe = pack(replace(parse(probes("ann", 4)[3]), profile=mine.id))
+    templates = tuple(pack(replace(parse(each), profile=mine.id)) for each in probes("ann", 3))
+    comparator = VeinComparator([written(mine, "mine"), "no = profile"])
+    comparator.load(references("ann", templates))
+    found = comparator.search(probe, ["ann"])
+    assert found.best is not None
+    assert found.best.subject == "ann"
+    with pytest.raises(DriverError):
+        VeinComparator().load(references("ann", templates))

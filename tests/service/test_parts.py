@@ -158,6 +158,12 @@ BROKEN: dict[str, tuple[str, str, type[Exception], str]] = {
     "a simulator at a counter": (
         'driver = "vein"', 'driver = "sim-vein"', ConfigError, r"authd\.toml:10: .*is a simulator, which needs --sim",
     ),
+    "a profile that is not there": (
+        'driver = "vein"', 'driver = "vein"\nprofile = "/no/such.toml"', ConfigError, r"toml:10: profile: /no/such",
+    ),
+    "a profile that is a book": (
+        'driver = "vein"', 'driver = "vein"\nprofile = "/proc/kallsyms"', ConfigError, "more than 32768 bytes",
+    ),
     "a policy that is not there": ("[host]", '[policy]\nfolder = "p"\n[host]', BundleError, "p:1: expected a folder"),
     "settings that are not there": (
         "[host]", '[policy]\nsettings = "s.toml"\n[host]', BundleError, "s.toml:1: expected a readable file",
@@ -175,6 +181,15 @@ async def test_what_cannot_be_used_is_said_by_check_and_by_the_start(
         check(config)
     with pytest.raises(error, match=line):
         await make(config, stack)
+
+
+async def test_the_file_of_a_readers_profile_reaches_the_comparator(
+    tmp_path: Path, configure: Configure, stack: AsyncExitStack
+) -> None:
+    (tmp_path / "mine.toml").write_text("mine", encoding="utf-8")
+    named = f'driver = "vein"\nprofile = "{tmp_path / "mine.toml"}"'
+    made = await make(configure(TOML.replace('driver = "vein"', named, 1)), stack)
+    assert made.verifier.keeper.plan.start.shared == {"vein": ("mine",)}
 
 
 def test_a_reader_at_no_seat_needs_no_driver(configure: Configure) -> None:

@@ -40,7 +40,8 @@ class Start:
 
     target: the driver's module, `settings` its reader's strings. strict: refuse to run where any part of the sandbox
     cannot be set up (a third party's driver). parent: core's process id, with which the child dies. comparators:
-    modality -> `module:attribute`, for the verifier child; store: id of the store that its templates are sealed for.
+    modality -> `module:attribute`, for the verifier child; shared: modality -> texts for its comparator; store: id of
+    the store that its templates are sealed for.
     """
 
     parent: int
@@ -49,6 +50,7 @@ class Start:
     target: str = ""
     settings: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
     comparators: dict[str, str] = dataclasses.field(default_factory=dict[str, str])
+    shared: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict[str, tuple[str, ...]])
     store: str = ""
 
 

@@ -64,8 +64,9 @@ class Gallery:
         """Load the comparators' code."""
         for modality, target in self._start.comparators.items():
             module, _, attribute = target.partition(":")
-            make: Callable[[], Comparator] = getattr(importlib.import_module(module), attribute)
-            self._comparators[modality] = make()
+            make: Callable[..., Comparator] = getattr(importlib.import_module(module), attribute)
+            shared = self._start.shared.get(modality)
+            self._comparators[modality] = make(shared) if shared else make()
             self._subjects[modality] = {}
 
     async def close(self) -> None:

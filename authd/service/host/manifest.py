@@ -9,6 +9,7 @@
     settings = ["source"]           # names it understands in `[reader.*]`; leave out to accept any
     devices = ["{source#/dev/}"]    # device nodes it may open, read, write and ioctl
     read = ["{source#folder:}"]     # files and folders it may read
+    shared = ["profile"]            # settings that may name a file whose text the comparator is given too
     unix_sockets = []               # sockets it may connect to
     [limits]
     memory_mb = 512                 # address space (RLIMIT_AS), mappings of libraries included
@@ -52,6 +53,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     settings: tuple[str, ...] | None = None
     devices: tuple[str, ...] = ()
     read: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
     unix_sockets: tuple[str, ...] = ()
     limits: Limits = Limits()
 

@@ -8,7 +8,8 @@ recording of one is seen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -17,16 +18,18 @@ import numpy as np
 
 from authd.driver import Candidates, DriverError, Fault, Hint, Known, Reference, Roster, Scored, roster_size
 from authd_drivers.vein.engine.compare import compare, unmoved, words
-from authd_drivers.vein.engine.fusion import fused, roster_row
+from authd_drivers.vein.engine.fusion import fused, roster_row, shown
+from authd_drivers.vein.engine.gallery import Gallery, Ranking
 from authd_drivers.vein.engine.profile import (
     DecisionSettings,
+    ProfileError,
     RosterSettings,
     SensorProfile,
     load_profile,
+    parse_profile,
     profile_names,
 )
 from authd_drivers.vein.engine.template import Template, pack, parse
-from authd_drivers.vein.gallery import Gallery, Ranking
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -38,8 +41,6 @@ KEPT = 5
 SAME = 0.98
 """Correlation without any shift above which two probes are one recording; two touches of SDUMLA reach 0.875."""
 REMEMBERED = 1024
-FLOOR = 0.5
-"""Share of the threshold of one finger that each of two fingers must reach."""
 
 
 class Recent:
@@ -62,10 +63,11 @@ class Recent:
 class VeinComparator:
     """Implements `authd.driver.Comparator`. Probes and templates are records of engine/template.py."""
 
-    def __init__(self, profiles: Sequence[SensorProfile] = ()) -> None:
-        known = profiles or [load_profile(name) for name in profile_names()]
+    def __init__(self, shared: Sequence[str] = (), *, profiles: Sequence[SensorProfile] = ()) -> None:
+        """Know the shipped profiles and those of the `shared` texts; or `profiles` alone."""
+        known = profiles or [*(load_profile(name) for name in profile_names()), *_readable(shared)]
         self._profiles = {profile.id: profile for profile in known}
-        self._gallery = Gallery()
+        self._gallery = Gallery({profile.id: profile.search for profile in known})
         self._recent = Recent()
 
     def __len__(self) -> int:
@@ -127,7 +129,7 @@ class VeinComparator:
         if first:
             before = self._parse(first)
             if two is not None and before.profile == template.profile:
-                pair = _decide_two(self._ranked(before, scope), ranking, two, self._floor(template.profile))
+                pair = _decide_two(self._ranked(before, scope), ranking, two, profile.decision.agree)
                 if pair.best is not None:
                     return pair
         decision = self._row(template.profile, scope, 1) or self._profiles[template.profile].decision
@@ -157,10 +159,6 @@ class VeinComparator:
         size = roster_size((self._gallery.fingers(subject) for subject in scope), fingers)
         return roster_row(self._profiles[profile].roster, size, fingers)
 
-    def _floor(self, profile: int) -> float:
-        """What each of two fingers must reach alone: else one good finger would carry anything beside it."""
-        return FLOOR * self._profiles[profile].decision.threshold
-
     def _likely(self, ranking: Ranking, profile: int) -> bool:
         """Whether the best person resembles the probe as no one in thousands does, and has another finger to show."""
         likely = [each for each in ranking.people[:1] if each.score >= self._profiles[profile].decision.agree]
@@ -188,17 +186,19 @@ def _decide_two(one: Ranking, other: Ranking, row: RosterSettings, floor: float)
     if not ordered:
         return Candidates(None, 0.0)
     margin = totals[ordered[0]] - max(0.0, totals[ordered[1]] if len(ordered) > 1 else 0.0)
-    pairs = [
-        (a, b)
-        for a in first[ordered[0]]
-        for b in second[ordered[0]]
-        if 0 < a.finger != b.finger > 0 and min(a.score, b.score) >= floor
-    ]
-    a, b = max(pairs, key=lambda pair: pair[0].score + pair[1].score, default=(None, None))
-    if a is None or b is None or a.score + b.score < row.threshold or margin < row.margin:
+    one_of, other_of = (_best(each[ordered[0]]) for each in (first, second))
+    codes = shown(_scores(first[ordered[0]]), _scores(second[ordered[0]]), floor)
+    if codes is None:
+        return Candidates(None, margin)
+    a, b = one_of[codes[0]], other_of[codes[1]]
+    if a.score + b.score < row.threshold or margin < row.margin:
         return Candidates(None, margin)
     best = Scored(a.subject, f"{a.reference}+{b.reference}", a.score + b.score)
-    return Candidates(best, margin, fingers=(a.finger, b.finger))
+    return Candidates(best, margin, fingers=codes)
+
+
+def _best(fingers: Sequence[Scored]) -> Mapping[int, Scored]:
+    return {each.finger: each for each in fingers}
 
 
 def _by_person(ranking: Ranking) -> Mapping[str, Sequence[Scored]]:
@@ -210,6 +210,13 @@ def _by_person(ranking: Ranking) -> Mapping[str, Sequence[Scored]]:
 
 def _scores(fingers: Sequence[Scored]) -> Mapping[int, float]:
     return {each.finger: each.score for each in fingers}
+
+
+def _readable(texts: Sequence[str]) -> Iterator[SensorProfile]:
+    """Profiles from texts; a wrong one is left out, and its reader says what is wrong with it."""
+    for text in texts:
+        with suppress(ProfileError):
+            yield parse_profile(text, "shared")
 
 
 def _decide(ranking: Ranking, threshold: float, least: float) -> Candidates:

@@ -222,18 +222,26 @@ def named(name: str) -> SensorProfile:
 def read_profile(path: Path) -> SensorProfile:
     """Read a profile from a file. Raises `ProfileError`."""
     try:
-        table = tomllib.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+        return parse_profile(path.read_text("utf-8"), path.name)
+    except (OSError, UnicodeDecodeError) as error:
         raise ProfileError(f"{path.name}: {error}") from error
-    parts = {key: _filled(kind, table.get(key), f"{path.name}: [{key}]") for key, kind in _PARTS.items()}
+
+
+def parse_profile(text: str, where: str) -> SensorProfile:
+    """Read a profile from the text of a file, `where` for messages. Raises `ProfileError`."""
+    try:
+        table = tomllib.loads(text)
+    except ValueError as error:
+        raise ProfileError(f"{where}: {error}") from error
+    parts = {key: _filled(kind, table.get(key), f"{where}: [{key}]") for key, kind in _PARTS.items()}
     lists = {
-        key: tuple(_filled(kind, row, f"{path.name}: [[{key}]]") for row in _listed(table, key, path.name))
+        key: tuple(_filled(kind, row, f"{where}: [[{key}]]") for row in _listed(table, key, where))
         for key, kind in _LISTS.items()
     }
-    profile = _filled(SensorProfile, {**table, **parts, **lists}, path.name)
+    profile = _filled(SensorProfile, {**table, **parts, **lists}, where)
     for wrong, why in _wrongs(profile):
         if wrong:
-            raise ProfileError(f"{path.name}: {why}")
+            raise ProfileError(f"{where}: {why}")
     return profile
 
 
