@@ -127,8 +127,6 @@ class ChildVerifier:
         start = Start(
             0, Grants(limits=LIMITS), not lenient, comparators=dict(comparators), shared=dict(shared or {}), store=store
         )
-            0, Grants(limits=LIMITS), not lenient, comparators=dict(comparators), shared=dict(shared or {}), store=store
-        )
         self.keeper = Keeper(Plan("verifier", "verifier", start, key), self)
         self.ready = asyncio.Event()
         """Set while the gallery is loaded."""
