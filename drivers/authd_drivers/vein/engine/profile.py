@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import math
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
@@ -243,6 +244,13 @@ def parse_profile(text: str, where: str) -> SensorProfile:
         if wrong:
             raise ProfileError(f"{where}: {why}")
     return profile
+
+
+def readable_profiles(texts: Iterable[str]) -> Iterator[SensorProfile]:
+    """Profiles from texts; a wrong one is left out, and the reader that names it says what is wrong with it."""
+    for text in texts:
+        with suppress(ProfileError):
+            yield parse_profile(text, "shared")
 
 
 def _wrongs(profile: SensorProfile) -> Iterator[tuple[bool, str]]:
