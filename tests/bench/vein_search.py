@@ -6,6 +6,9 @@ dense as those of fingers: what a search costs does not depend on what they show
 accepted probes that the coarse filter loses, of living fingers.
 """
 
+# pyright: reportUnknownMemberType=false
+# matplotlib passes keywords on to classes that it does not name
+
 from __future__ import annotations
 
 import os

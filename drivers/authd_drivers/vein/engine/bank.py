@@ -42,6 +42,8 @@ class Bank:
         self._rough: Words = np.zeros((0, ROUGH_WORDS), np.uint64)
         self.slots: list[Slot] = []
         self._rows: dict[str, list[int]] = {}
+        self.fingers: dict[str, dict[int, int]] = {}
+        """How many templates of each finger of each person there are."""
 
     def __len__(self) -> int:
         return len(self.slots)
@@ -68,7 +70,7 @@ class Bank:
         self.fine, self._rough = self.fine[kept], self._rough[kept]
         for array in old:
             array.fill(0)
-        self.slots, self._rows = [], {}
+        self.slots, self._rows, self.fingers = [], {}, {}
         self._note([slots[row] for row in kept])
 
     def of(self, people: Iterable[str]) -> Rows:
@@ -92,3 +94,5 @@ class Bank:
         for row, slot in enumerate(slots, len(self.slots)):
             self.slots.append(slot)
             self._rows.setdefault(slot.subject, []).append(row)
+            fingers = self.fingers.setdefault(slot.subject, {})
+            fingers[slot.finger] = fingers.get(slot.finger, 0) + 1

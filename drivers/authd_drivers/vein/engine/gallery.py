@@ -97,11 +97,12 @@ class Gallery:
     @property
     def subjects(self) -> Sequence[str]:
         """Everybody."""
-        return list(dict.fromkeys(slot.subject for bank in self._banks.values() for slot in bank.slots))
+        return list(dict.fromkeys(subject for bank in self._banks.values() for subject in bank.fingers))
 
     def fingers(self, subject: str) -> Mapping[int, int]:
         """How many templates of each finger of a person there are, by its code."""
-        return Counter(bank.slots[row].finger for bank in self._banks.values() for row in bank.of([subject]).tolist())
+        found = [bank.fingers[subject] for bank in self._banks.values() if subject in bank.fingers]
+        return found[0] if len(found) == 1 else sum(map(Counter, found), Counter[int]())
 
     def add(self, references: Sequence[Reference]) -> None:
         """Add templates, in place of any of the same id. Raises `DriverError`; then nothing was changed."""
