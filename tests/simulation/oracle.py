@@ -501,7 +501,7 @@ class Oracle:
         view.epoch = entry.epoch
         limits = self.decided[str(entry.data["policy"])][1].limits
         assert touch is not None
-        fresh = touch.captured_at, limits.overall
+        fresh = (touch.pair or touch).captured_at, limits.overall
         began, lasts = self.shifts.get(subject, fresh)
         if now >= began + lasts:
             began, lasts = fresh

@@ -73,7 +73,7 @@ def _default_hours() -> Mapping[str, Hours]:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything in `settings.toml`. `limits`, `fingers` by seat class; `hours` by `default`, `class.X`, `section.X`."""
+    """Everything in `settings.toml`. `limits`, `fingers` by class; `hours` by `default`, `class.X`, `section.X`."""
 
     limits: Mapping[str, Limits] = field(default_factory=_default_limits)
     fingers: Mapping[str, int] = field(default_factory=_default_fingers)

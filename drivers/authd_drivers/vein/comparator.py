@@ -8,8 +8,7 @@ recording of one is seen.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import combinations
 from typing import TYPE_CHECKING
@@ -17,17 +16,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from authd.driver import Candidates, DriverError, Fault, Hint, Known, Reference, Roster, Scored, roster_size
+from authd_drivers.vein.decision import decide, decide_two
 from authd_drivers.vein.engine.compare import compare, unmoved, words
-from authd_drivers.vein.engine.fusion import fused, roster_row, shown
+from authd_drivers.vein.engine.fusion import roster_row
 from authd_drivers.vein.engine.gallery import Gallery, Ranking
 from authd_drivers.vein.engine.profile import (
     DecisionSettings,
-    ProfileError,
     RosterSettings,
     SensorProfile,
     load_profile,
-    parse_profile,
     profile_names,
+    readable_profiles,
 )
 from authd_drivers.vein.engine.template import Template, pack, parse
 
@@ -65,7 +64,7 @@ class VeinComparator:
 
     def __init__(self, shared: Sequence[str] = (), *, profiles: Sequence[SensorProfile] = ()) -> None:
         """Know the shipped profiles and those of the `shared` texts; or `profiles` alone."""
-        known = profiles or [*(load_profile(name) for name in profile_names()), *_readable(shared)]
+        known = profiles or [*(load_profile(name) for name in profile_names()), *readable_profiles(shared)]
         self._profiles = {profile.id: profile for profile in known}
         self._gallery = Gallery({profile.id: profile.search for profile in known})
         self._recent = Recent()
@@ -129,11 +128,12 @@ class VeinComparator:
         if first:
             before = self._parse(first)
             if two is not None and before.profile == template.profile:
-                pair = _decide_two(self._ranked(before, scope), ranking, two, profile.decision.agree)
+                floor = self._profiles[template.profile].decision.agree
+                pair = decide_two(self._ranked(before, scope), ranking, two, floor)
                 if pair.best is not None:
                     return pair
         decision = self._row(template.profile, scope, 1) or self._profiles[template.profile].decision
-        found = _decide(ranking, decision.threshold, decision.margin)
+        found = decide(ranking, decision.threshold, decision.margin)
         likely = found.best is None and two is not None and self._likely(ranking, template.profile)
         return replace(found, unsure=likely and not first)
 
@@ -174,59 +174,6 @@ class VeinComparator:
 def _worst(rows: Sequence[RosterSettings]) -> Roster:
     bound, fnir = max(row.bound for row in rows), max(row.fnir_percent for row in rows)
     return Roster(rows[0].people, rows[0].fingers, bound, fnir)
-
-
-def _decide_two(one: Ranking, other: Ranking, row: RosterSettings, floor: float) -> Candidates:
-    """Name the best person by two different fingers, if they are good enough and clearly ahead."""
-    first, second = _by_person(one), _by_person(other)
-    totals = {
-        subject: fused(_scores(first[subject]), _scores(second[subject])) for subject in first.keys() & second.keys()
-    }
-    ordered = sorted(totals, key=totals.__getitem__, reverse=True)
-    if not ordered:
-        return Candidates(None, 0.0)
-    margin = totals[ordered[0]] - max(0.0, totals[ordered[1]] if len(ordered) > 1 else 0.0)
-    one_of, other_of = (_best(each[ordered[0]]) for each in (first, second))
-    codes = shown(_scores(first[ordered[0]]), _scores(second[ordered[0]]), floor)
-    if codes is None:
-        return Candidates(None, margin)
-    a, b = one_of[codes[0]], other_of[codes[1]]
-    if a.score + b.score < row.threshold or margin < row.margin:
-        return Candidates(None, margin)
-    best = Scored(a.subject, f"{a.reference}+{b.reference}", a.score + b.score)
-    return Candidates(best, margin, fingers=codes)
-
-
-def _best(fingers: Sequence[Scored]) -> Mapping[int, Scored]:
-    return {each.finger: each for each in fingers}
-
-
-def _by_person(ranking: Ranking) -> Mapping[str, Sequence[Scored]]:
-    found: dict[str, list[Scored]] = {}
-    for each in ranking.fingers:
-        found.setdefault(each.subject, []).append(each)
-    return found
-
-
-def _scores(fingers: Sequence[Scored]) -> Mapping[int, float]:
-    return {each.finger: each.score for each in fingers}
-
-
-def _readable(texts: Sequence[str]) -> Iterator[SensorProfile]:
-    """Profiles from texts; a wrong one is left out, and its reader says what is wrong with it."""
-    for text in texts:
-        with suppress(ProfileError):
-            yield parse_profile(text, "shared")
-
-
-def _decide(ranking: Ranking, threshold: float, least: float) -> Candidates:
-    """Name the best person if they are good enough and clearly ahead."""
-    if not ranking.people:
-        return Candidates(None, 0.0)
-    best, *others = ranking.people
-    margin = best.score - max(0.0, others[0].score if others else 0.0)
-    named = best.score >= threshold and margin >= least
-    return Candidates(best if named else None, margin, fingers=(best.finger,) if named and best.finger else ())
 
 
 def _mutual(bits: Sequence[bytes]) -> npt.NDArray[np.float64]:
