@@ -10,7 +10,7 @@ from authd_drivers.vein.engine.fusion import fused, shown
 
 if TYPE_CHECKING:
     from authd_drivers.vein.engine.profile import RosterSettings
-    from authd_drivers.vein.gallery import Ranking
+    from authd_drivers.vein.engine.gallery import Ranking
 
 Fingers = Mapping[int, Scored]
 """Of one person: the best template of each finger, by its code."""
