@@ -12,7 +12,8 @@ from itertools import cycle
 import numpy as np
 
 from authd.driver import Reference
-from authd_drivers.vein.comparator import FEWEST, VeinComparator
+from authd_drivers.vein.comparator import VeinComparator
+from authd_drivers.vein.engine.enrol import FEWEST
 from authd_drivers.vein.engine.extract import extract
 from authd_drivers.vein.engine.profile import load_profile
 from authd_drivers.vein.engine.template import TEMPLATE_BYTES, WIRE_BYTES, Template, pack, parse

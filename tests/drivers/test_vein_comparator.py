@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authd.driver import DriverError, Fault, Hint, Reference
-from authd_drivers.vein.comparator import FEWEST, KEPT, REMEMBERED, Recent, VeinComparator
+from authd_drivers.vein.comparator import REMEMBERED, Recent, VeinComparator
 from authd_drivers.vein.engine.bank import SURVIVORS
 from authd_drivers.vein.engine.compare import words
+from authd_drivers.vein.engine.enrol import FEWEST, KEPT
 from authd_drivers.vein.engine.gallery import Gallery
 from authd_drivers.vein.engine.profile import load_profile
 from authd_drivers.vein.engine.template import Template, pack, parse

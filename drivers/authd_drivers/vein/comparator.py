@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,25 +17,21 @@ import numpy as np
 from authd.driver import Candidates, DriverError, Fault, Hint, Known, Reference, Roster, Scored, roster_size
 from authd_drivers.vein.decision import decide, decide_two
 from authd_drivers.vein.engine.compare import compare, unmoved, words
+from authd_drivers.vein.engine.enrol import agreeing
 from authd_drivers.vein.engine.fusion import roster_row
 from authd_drivers.vein.engine.gallery import Gallery, Ranking
 from authd_drivers.vein.engine.profile import (
-    DecisionSettings,
     RosterSettings,
     SensorProfile,
     load_profile,
     profile_names,
     readable_profiles,
 )
-from authd_drivers.vein.engine.template import Template, pack, parse
+from authd_drivers.vein.engine.template import Template, parse
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-FEWEST = 3
-"""Presentations of a finger that an enrolment needs."""
-KEPT = 5
-"""Templates a finger that are kept at most."""
 SAME = 0.98
 """Correlation without any shift above which two probes are one recording; two touches of SDUMLA reach 0.875."""
 REMEMBERED = 1024
@@ -79,14 +74,10 @@ class VeinComparator:
         finger: its code, which goes into the templates. Raises `DriverError` (`Fault.PROTOCOL`) for a malformed probe,
         `ValueError` with a `Hint` value otherwise.
         """
-        templates = [self._parse(probe) for probe in probes]
-        if len(templates) < FEWEST or len({template.profile for template in templates}) > 1:
+        samples = [self._parse(probe) for probe in probes]
+        if not samples:
             raise ValueError(Hint.REMOVE_AND_RETRY.value)
-        score = _mutual([template.bits for template in templates])
-        if not _agree(score, self._profiles[templates[0].profile].decision):
-            raise ValueError(Hint.REMOVE_AND_RETRY.value)
-        order = np.argsort(-score.sum(axis=1), kind="stable")[:KEPT]
-        return [pack(replace(templates[int(index)], finger=finger)) for index in order]
+        return agreeing(samples, self._profiles[samples[0].profile], finger)
 
     def load(self, references: Sequence[Reference]) -> None:
         """Replace the gallery. Raises `DriverError` for a malformed template; then the gallery is empty."""
@@ -174,17 +165,3 @@ class VeinComparator:
 def _worst(rows: Sequence[RosterSettings]) -> Roster:
     bound, fnir = max(row.bound for row in rows), max(row.fnir_percent for row in rows)
     return Roster(rows[0].people, rows[0].fingers, bound, fnir)
-
-
-def _mutual(bits: Sequence[bytes]) -> npt.NDArray[np.float64]:
-    """Scores of each pair, 0 on the diagonal."""
-    score = np.zeros((len(bits), len(bits)))
-    for i, j in combinations(range(len(bits)), 2):
-        score[i, j] = score[j, i] = compare(bits[i], bits[j])
-    return score
-
-
-def _agree(score: npt.NDArray[np.float64], decision: DecisionSettings) -> bool:
-    """Whether all show one finger, each anew: every two are alike, and none is a recording of another."""
-    pairs = score[np.triu_indices(len(score), 1)]
-    return bool(pairs.min() >= decision.agree and pairs.max() <= SAME)
