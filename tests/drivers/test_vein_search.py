@@ -128,9 +128,12 @@ def test_shifts_beyond_a_profile_s_limits_are_not_looked_at() -> None:
 
 
 def test_a_lattice_leaves_numpy_as_it_was() -> None:
-    before = np.getbufsize()
-    FINE.scores(maps(1, 1)[0], maps(2, 2))
-    assert np.getbufsize() == before
+    usual = np.setbufsize(4096)
+    try:
+        FINE.scores(maps(1, 1)[0], maps(2, 2))
+        assert np.getbufsize() == 4096
+    finally:
+        np.setbufsize(usual)
 
 
 def test_a_map_of_another_size_is_refused() -> None:
@@ -177,6 +180,20 @@ def test_a_small_scope_is_compared_whole() -> None:
     assert held.plausible(maps(9, 1)[0], np.arange(SURVIVORS)).tolist() == list(range(SURVIVORS))
 
 
+def test_rows_are_overwritten_once_they_were_copied() -> None:
+    held = Bank()
+    held.add([Slot("ann", "a", 2), Slot("ben", "b", 2)], maps(9, 2))
+    first = held.fine
+    held.add([Slot("cho", "c", 2)], maps(10, 1))
+    second = held.fine
+    held.drop({0})
+    assert not first.any()
+    assert not second.any()
+    assert [slot.subject for slot in held.slots] == ["ben", "cho"]
+    assert (held.fine == np.concatenate([maps(9, 2)[1:], maps(10, 1)])).all()
+    assert held.of(["cho", "ann", "cho"]).tolist() == [1]
+
+
 # The search.
 
 
@@ -209,6 +226,15 @@ def test_the_margin_is_to_the_second_person_whether_or_not_they_reach_the_thresh
     assert (nobody.candidates, nobody.margin) == ((), found.margin)
     alone = gallery.search(record(probe), ["p0"], 0.5)
     assert alone.margin == alone.candidates[0].score
+
+
+def test_one_who_is_less_like_the_probe_than_chance_is_no_nearer_than_nobody() -> None:
+    limits = {7: SearchSettings(0, 0)}
+    row = maps(10, 1)[0]
+    gallery = Gallery(limits)
+    gallery.add([Reference("p0", "t0", record(row)), Reference("p1", "t1", record(~row))])
+    found = gallery.search(record(row), people(2), 0.5)
+    assert found.margin == found.candidates[0].score == 1.0
 
 
 def test_nobody_is_found_in_an_empty_scope() -> None:
