@@ -6,7 +6,7 @@ Templates are only ever compared with probes of the same profile: each profile h
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -92,7 +92,7 @@ class Gallery:
     @property
     def codes(self) -> set[int]:
         """Profiles of which there are templates."""
-        return set(self._held.values())
+        return {profile for profile, bank in self._banks.items() if len(bank)}
 
     @property
     def subjects(self) -> Sequence[str]:
@@ -120,6 +120,24 @@ class Gallery:
             bank.add(slots, maps)
             maps.fill(0)
             self._held |= {slot.reference: profile for slot in slots}
+
+    def forget(self, names: Collection[str]) -> None:
+        """Forget every version of these templates (`tpl_...`)."""
+        self._drop(lambda slot: slot.reference.partition("@")[0] in names)
+
+    def profile_of(self, reference: str) -> int | None:
+        """Return the profile that a template was made under; None: it is not here."""
+        return self._held.get(reference)
+
+    def finger_of(self, reference: str) -> tuple[Sequence[Slot], Words]:
+        """Return the templates of the finger that this one is of, and their rows, shape (n, 32)."""
+        bank = self._banks.get(self._held.get(reference, -1))
+        slots = {slot.reference: slot for slot in bank.slots} if bank else {}
+        if bank is None or reference not in slots:
+            return (), np.zeros((0, 32), np.uint64)
+        own = slots[reference]
+        rows = [row for row in bank.of([own.subject]).tolist() if bank.slots[row].finger == own.finger]
+        return [bank.slots[row] for row in rows], bank.fine[rows]
 
     def remove(self, subject: str) -> None:
         """Forget a person."""
