@@ -54,6 +54,8 @@ def _det(axes: Axes, found: Evaluation, parts: Sequence[Part]) -> None:
     for part, colour in zip(parts, _colours(parts), strict=True):
         false, missed = _known(*part.comparisons.det(), least_missed)
         label = f"{name_of(found, part)} (EER {100 * part.comparisons.eer:.2f} %)"
+        if not len(false):  # nothing to draw on logarithmic axes
+            label = f"{name_of(found, part)} (no threshold with errors of both kinds)"
         axes.step(false, missed, "--" if part.gate else "-", where="post", color=colour, label=label)
         own = None if part.threshold is None else part.comparisons.at(part.threshold)
         if own and own.fmr.errors and own.fnmr.errors:
@@ -77,7 +79,9 @@ def _det(axes: Axes, found: Evaluation, parts: Sequence[Part]) -> None:
 def _known(false: Floats, missed: Floats, least: float) -> tuple[Floats, Floats]:
     """Cut a curve to where there are errors of both kinds; from the last of them it falls below the axis."""
     both = (false > 0) & (missed > 0)
-    last = int(both.nonzero()[0][-1]) + 1 if both.any() else len(false)
+    if not both.any():
+        return false[:0], missed[:0]
+    last = int(both.nonzero()[0][-1]) + 1
     fall = false[last : last + 1]
     return np.concatenate([false[both], fall]), np.concatenate([missed[both], np.full_like(fall, least / 10)])
 
