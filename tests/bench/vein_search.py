@@ -57,8 +57,11 @@ Words = npt.NDArray[np.uint64]
 Floats = npt.NDArray[np.float32]
 
 
-def run(report: Report, picture: Path | None = None) -> None:
-    """Report all figures; write the picture only where one is asked for."""
+def run(report: Report, picture: Path | None = None, templates: Words | None = None) -> None:
+    """Report all figures; write the picture only where one is asked for.
+
+    templates: of SDUMLA, shape (3816, 32), by subject, finger and take, where they are extracted already.
+    """
     comparisons(report)
     times, held = searches(report)
     exponent = growth(times)
@@ -69,8 +72,10 @@ def run(report: Report, picture: Path | None = None) -> None:
     report.figure("search_against_peer", 1e3 * PEER_MS / a_template, "times", "see tests.bench.vein_peer")
     report.at_most("search_bytes_a_template", held, "B", MOST_BYTES)
     report.figure("search_bytes_a_template.with_names", traced(load_profile("sdumla")), "B")
-    if folder := os.environ.get(FOLDER):
-        survival(report, Path(folder))
+    if templates is None and (folder := os.environ.get(FOLDER)):
+        templates = extracted(Path(folder))
+    if templates is not None:
+        survival(report, templates)
     if picture is not None:
         draw(times, picture)
 
@@ -164,16 +169,23 @@ def traced(profile: SensorProfile) -> float:
 # What the filter loses.
 
 
-def survival(report: Report, folder: Path) -> None:
-    """Enrol three takes of every finger of SDUMLA, and see where the coarse filter puts the others' own templates."""
-    profile = load_profile("sdumla")
+def extracted(folder: Path) -> Words:
+    """Templates of all pictures of SDUMLA, gate or no gate."""
     files = [
         folder / f"{subject:03}" / hand / f"{finger}_{take}.bmp"
         for subject in range(1, 107)
         for hand, finger in FINGERS
         for take in range(1, TAKES + 1)
     ]
-    templates = extract_all(files, ungated(profile)).templates
+    done = extract_all(files, ungated(load_profile("sdumla")))
+    if not done.found.any():
+        raise SystemExit(f"{folder}: {FOLDER} must be the folder with 001/left/index_1.bmp")
+    return done.templates
+
+
+def survival(report: Report, templates: Words) -> None:
+    """Enrol three takes of every finger of SDUMLA, and see where the coarse filter puts the others' own templates."""
+    profile = load_profile("sdumla")
     shares, best = own_places(templates, *lattices(profile.search), profile.decision.threshold)
     report.figure("cascade_accepted", len(best), "probes")
     report.at_most("cascade_lost", float((best > SHARE).sum()), "probes", 0)
