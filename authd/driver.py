@@ -263,7 +263,7 @@ class Comparator(Protocol):
         ...
 
     def add(self, references: Sequence[Reference]) -> None:
-        """Add to the gallery."""
+        """Add to the gallery; a newer version of a template (`tpl_...@2`) in place of the older one."""
         ...
 
     def remove(self, subject: str) -> None:
@@ -285,6 +285,13 @@ class Comparator(Protocol):
 
         `first`: the probe of the touch before. Whom both name by two different fingers is answered with two `fingers`;
         else this probe is judged alone.
+        """
+        ...
+
+    def renew(self, probe: bytes, reference: str) -> tuple[str, bytes] | None:
+        """Make a template of a probe that has just matched this reference, clearly and in good quality.
+
+        Returns it with the reference of the same finger in whose place it is best put; None: it must change nothing.
         """
         ...
 

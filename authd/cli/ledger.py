@@ -16,7 +16,6 @@ from authd.core.tlog import BadNote, read_key, write_key
 from authd.locale import text
 from authd.service.ledger import KeySigner, LedgerDamaged, Reader, Verdict, open_checkpoint, published, verify
 from authd.service.ledger.verify import Progress
-from authd.service.seal import SealedTemplate
 from authd.service.store_file import check, read_templates
 
 EXAMPLES = """\
@@ -126,12 +125,8 @@ def _spoiled(args: argparse.Namespace, folder: Path) -> Iterator[str]:
         reader.close()
     for template in read_templates(path):
         anchor = anchors.get(template.id)
-        if anchor is None or (anchor.version, anchor.digest, anchor.subject) != _identity(template):
+        if anchor is None or not anchor.holds(template.version, template.digest, template.subject):
             yield template.reference
-
-
-def _identity(template: SealedTemplate) -> tuple[int, str, str]:
-    return template.version, template.digest, template.subject
 
 
 def _lines(verdict: Verdict, spoiled: list[str], language: str) -> Iterator[str]:

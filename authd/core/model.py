@@ -79,6 +79,7 @@ class Kind(StrEnum):
     READER_LOST = "reader.lost"
     ENROLMENT_FOUNDED = "enrolment.founded"
     ENROLMENT_CREATED = "enrolment.created"
+    ENROLMENT_UPDATED = "enrolment.updated"
     ENROLMENT_DISABLED = "enrolment.disabled"
     POLICY_LOADED = "policy.loaded"
     POLICY_REFUSED = "policy.refused"
@@ -179,6 +180,8 @@ class Action(StrEnum):
     OPEN_SESSION = "open_session"
     KEEP_SESSION = "keep_session"
     STEP_UP = "step_up"
+    UPDATE_TEMPLATE = "update_template"
+    """Not of a touch: whether what was just matched may stand in place of an older template of the same finger."""
 
 
 class Handover(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Set as AbstractSet
 
-from authd.core.model import Kind, SubjectId
+from authd.core.model import Entry, Kind, SubjectId, Value
 from authd.service.ledger import Anchor, Ledger
 from authd.service.seal import SealedTemplate
 from authd.service.store import Store
@@ -49,6 +49,19 @@ class Anchored:
                 log.error("%s is disabled in the ledger and was not in the store: disabled now", person.subject)
                 await self._store.disable(person.subject)
 
+    async def settle(self) -> None:
+        """Say of each newer version that a crash left open whether it was stored; from then on only one is good."""
+        stored = {template.id: template for template in await self._store.templates()}
+        for anchor in (await self._ledger.anchors()).values():
+            held = stored.get(anchor.template)
+            if anchor.before is None or held is None or not _is_anchored(held, anchor):
+                continue
+            data: dict[str, Value] = {
+                "template": f"{anchor.template}@{anchor.version}",
+                "kept": held.version == anchor.version,
+            }
+            await self._ledger.append(Entry(Kind.ENROLMENT_UPDATED, subject=anchor.subject, data=data))
+
     async def founded(self) -> AbstractSet[SubjectId | None]:
         """Return whoever was ever founded."""
         rows = await self._ledger.entries(f"kind:{Kind.ENROLMENT_FOUNDED}")
@@ -62,6 +75,15 @@ class Anchored:
         return any(row.entry.subject == subject and row.entry.data.get("role") == OFFICER for row in rows)
 
 
+def anchor_of(template: SealedTemplate) -> dict[str, Value]:
+    """What the ledger's row of a template says of it."""
+    return {
+        "template": template.reference,
+        "digest": template.digest,
+        "modality": template.modality,
+        "finger": template.finger,
+    }
+
+
 def _is_anchored(template: SealedTemplate, anchor: Anchor | None) -> bool:
-    ours = (template.version, template.digest, template.subject)
-    return anchor is not None and (anchor.version, anchor.digest, anchor.subject) == ours
+    return anchor is not None and anchor.holds(template.version, template.digest, template.subject)

@@ -105,7 +105,16 @@ class Daemon:
     def _inner(self) -> list[Job]:
         parts = self.parts
         policy = watch(parts.pdp, source(parts.config), asyncio.sleep, self._policy_changed)
-        return [parts.verifier.run(), parts.readers.run(), parts.pipeline.run(), beat(), policy, self._watch_sleep()]
+        asleep = self._watch_sleep()
+        return [
+            parts.verifier.run(),
+            parts.readers.run(),
+            parts.pipeline.run(),
+            parts.updates.run(),
+            beat(),
+            policy,
+            asleep,
+        ]
 
     def _doors(self) -> list[Job]:
         return [self._local.run(), self._router.run(), *([self._screen.run()] if self._screen else [])]

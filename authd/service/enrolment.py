@@ -15,10 +15,10 @@ from typing import Final
 from authd.core.host import Finger
 from authd.core.model import FINGERS, Entry, Kind, SeatId, SubjectId, Value
 from authd.core.ports import PortError
-from authd.service.anchored import OFFICER, STAFF
+from authd.service.anchored import OFFICER, STAFF, anchor_of
 from authd.service.bus.house import Enrolment, EnrolStep, Error, Refused
 from authd.service.roster import attributes
-from authd.service.seal import SealedTemplate, WrappedKey
+from authd.service.seal import WrappedKey
 from authd.service.sitting import Desk, Officer, Sitting
 from authd.service.staff import BadAttribute, PersonRecord, checked, new_subject
 from authd.service.verifier import Resembling, Sealed
@@ -178,7 +178,7 @@ class Enrolments:
         async with self._disabling:  # whoever is disabled meanwhile is anchored no more
             self._refuse_unknown(person.subject)
             for template in sealed.templates:  # the role as the ledger has it: the store could have been edited
-                await self._record(Kind.ENROLMENT_CREATED, seat, person.subject, officer, _anchor(template) | role)
+                await self._record(Kind.ENROLMENT_CREATED, seat, person.subject, officer, anchor_of(template) | role)
             await self._desk.store.enrol(self._desk.store.people[person.subject], sealed.keys, sealed.templates)
         await self._tell_verifier(self._desk.verifier.add(sealed))
 
@@ -187,7 +187,7 @@ class Enrolments:
         kind = Kind.ENROLMENT_FOUNDED if officer is None else Kind.ENROLMENT_CREATED
         for template in sealed.templates:
             role: dict[str, Value] = {"role": OFFICER if person.officer else STAFF}
-            await self._record(kind, seat, person.subject, officer, _anchor(template) | role)
+            await self._record(kind, seat, person.subject, officer, anchor_of(template) | role)
         try:
             await self._desk.store.enrol(person, sealed.keys, sealed.templates)
         except Exception:  # whatever it is, the ledger must not say that this person can log in
@@ -221,12 +221,3 @@ def _check_fingers(fingers: Sequence[str]) -> None:
     unknown = [finger for finger in fingers if finger not in FINGERS]
     if unknown or len(set(fingers)) != len(fingers) or len(fingers) > MOST_FINGERS:
         raise Refused(Error.BAD_REQUEST, f"finger: up to {MOST_FINGERS} different of {', '.join(FINGERS)}")
-
-
-def _anchor(template: SealedTemplate) -> dict[str, Value]:
-    return {
-        "template": template.reference,
-        "digest": template.digest,
-        "modality": template.modality,
-        "finger": template.finger,
-    }

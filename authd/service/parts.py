@@ -26,6 +26,7 @@ from authd.service.readers import HostReaders, ReaderPlan
 from authd.service.roster import HostRoster, attributes
 from authd.service.store import Store
 from authd.service.toml import one_line
+from authd.service.update import Bench, Updates
 from authd.service.verifier import ChildVerifier
 
 SYSTEM: Final = "authd"
@@ -51,6 +52,7 @@ class Parts:
     roster: HostRoster
     outlet: Outlet
     pipeline: Pipeline
+    updates: Updates
     modalities: Mapping[ReaderId, str]
 
 
@@ -67,6 +69,7 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
     stack.push_async_callback(ledger.close)
     anchored = Anchored(store, ledger)
     await anchored.agree()
+    await anchored.settle()
     point.directory.set_people(attributes(person) for person in store.people.values())
     manifests = {plan.id: settled(plan.driver.manifest, plan.settings) for plan in plans}
     modalities = {id_: each.modality for id_, each in manifests.items() if each.kind == "touch"}
@@ -91,7 +94,13 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
         return point.bundle.settings.fingers[seat_class]
 
     roster, outlet = HostRoster(config.seats, store.people, bound, wanted), Outlet()
-    ports = Ports(readers, verifier, ledger, store, roster, store, point, outlet, clock, Dice())
+    updates = Updates(
+        Bench(verifier, point, ledger, store, clock),
+        outlet,
+        modalities.__getitem__,
+        lambda: point.bundle.settings.thresholds.template_update,
+    )
+    ports = Ports(readers, updates, ledger, store, roster, store, point, updates, clock, Dice())
     touchable = {
         seat.id: frozenset(id_ for id_ in seat.readers if manifests[id_].kind == "touch")
         for seat in config.seats.values()
@@ -99,7 +108,20 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
     pipeline = Pipeline(ports, touchable)
     ledger.on_health = lambda healthy, reason: pipeline.feed_all(machine.LedgerHealth(healthy))
     return Parts(
-        config, clock, keys, store, ledger, point, readers, verifier, anchored, roster, outlet, pipeline, modalities
+        config,
+        clock,
+        keys,
+        store,
+        ledger,
+        point,
+        readers,
+        verifier,
+        anchored,
+        roster,
+        outlet,
+        pipeline,
+        updates,
+        modalities,
     )
 
 

@@ -44,6 +44,7 @@ from authd.service.host.frames import (
     Presentation,
     Refused,
     Remove,
+    Renew,
     Scope,
     Search,
     Spoiled,
@@ -137,7 +138,8 @@ class ChildVerifier:
         self._calls: dict[int, _Call] = {}
         self._op = 0
         self._busy: set[ReaderId] = set()
-        self._counts: dict[str, dict[str, dict[str, int]]] = {}
+        self._counts: dict[str, dict[str, dict[str, set[str]]]] = {}
+        """Templates, without their versions, by modality, person and finger."""
         self._fmr: dict[str, float] = {}
         self._rosters: dict[str, tuple[Roster, ...]] = {}
 
@@ -254,7 +256,7 @@ class ChildVerifier:
     def fingers(self, modality: str, scope: Iterable[SubjectId]) -> Sequence[Mapping[str, int]]:
         """Return of each person how many references of each finger a touch is compared with."""
         counts = self._counts.get(modality, {})
-        return [counts.get(subject, {}) for subject in scope]
+        return [{finger: len(held) for finger, held in counts.get(subject, {}).items()} for subject in scope]
 
     def rosters(self, modality: str) -> Sequence[Roster]:
         """Return what the comparator has measured of whole searches."""
@@ -288,6 +290,19 @@ class ChildVerifier:
         if slots != {(subject, modality, finger)} or [each.subject for each in keys] != [subject]:
             raise Unavailable("verifier: an enrolment of nothing, or of another")
         return Sealed(keys, made)
+
+    async def renew(
+        self, subject: SubjectId, modality: str, reference: str, probe: bytes, key: WrappedKey
+    ) -> SealedTemplate | None:
+        """Seal a probe that has just matched as the next version of a template of its finger; its finger is left empty.
+
+        None: it is not clear enough to change anything. Raises `Unavailable`.
+        """
+        answers = await self._ask([key, Renew(subject, modality, reference, probe)], ANSWER_SECONDS)
+        made = [each for each in answers if isinstance(each, SealedTemplate)]
+        if len(made) > 1 or any((each.subject, each.modality) != (subject, modality) for each in made):
+            raise Unavailable("verifier: an update of nothing, or of another")
+        return made[0] if made else None
 
     async def known(self, modality: str, probes: Sequence[bytes], earlier: Sequence[bytes]) -> Resembling:
         """Look for each of these probes among everybody's references, and among probes of other fingers.
@@ -345,7 +360,7 @@ class ChildVerifier:
             self._counts.clear()
         for each in templates:
             fingers = self._counts.setdefault(each.modality, {}).setdefault(each.subject, {})
-            fingers[each.finger] = fingers.get(each.finger, 0) + 1
+            fingers.setdefault(each.finger, set()).add(each.id)
 
     async def _ask(self, messages: Iterable[Message], seconds: float) -> list[Message]:
         """Send one operation and return its answers, the last of which ends it. Raises `Unavailable`."""

@@ -10,7 +10,8 @@ from authd.driver import Reference
 from authd_drivers.vein.comparator import VeinComparator
 from authd_drivers.vein.engine.fusion import shown
 from authd_drivers.vein.engine.profile import RosterSettings, SensorProfile
-from authd_drivers.vein.engine.template import parse
+from authd_drivers.vein.engine.template import Template, pack, parse
+from authd_drivers.vein.renewal import CLEAR, QUALITY
 from tests.drivers.veins import probes, sim
 
 INDEX, MIDDLE = 2, 8
@@ -122,3 +123,55 @@ def test_a_recording_is_no_enrolment(comparator: VeinComparator) -> None:
     probe = finger("dan", INDEX, 0)
     assert not comparator.known([probe]).replayed
     assert comparator.known([probe]).replayed
+
+
+# What may follow an older template.
+
+
+def renewable(comparator: VeinComparator, *touches: int) -> list[tuple[str, bytes] | None]:
+    """What these touches of Ann's index finger would change."""
+    return [comparator.renew(finger("ann", INDEX, touch), f"tpl_ann_{INDEX}_0@1") for touch in touches]
+
+
+def test_a_clear_touch_may_follow_a_template_of_its_finger(comparator: VeinComparator) -> None:
+    made = [each for each in renewable(comparator, *range(3, 12)) if each is not None]
+    assert made
+    for reference, data in made:
+        assert reference.startswith(f"tpl_ann_{INDEX}_")
+        assert parse(data).finger == INDEX
+        name = reference.partition("@")[0]
+        held = len(comparator)
+        comparator.add([Reference("ann", f"{name}@2", data)])
+        assert len(comparator) == held
+
+
+@pytest.mark.parametrize("whose", [("ann", MIDDLE), ("ben", INDEX), ("dan", INDEX)])
+def test_another_finger_never_moves_a_template(comparator: VeinComparator, whose: tuple[str, int]) -> None:
+    for touch in range(3, 9):
+        assert comparator.renew(finger(*whose, touch), f"tpl_ann_{INDEX}_0@1") is None
+
+
+def test_whoever_is_near_the_threshold_never_moves_a_template(comparator: VeinComparator) -> None:
+    """Enough of the finger to be named, and not enough to change it."""
+    strange, own = parse(finger("dan", INDEX, 0)), parse(finger("ann", INDEX, 3))
+    named = 0
+    for rows in range(10, 33):
+        bits = own.bits[: 8 * rows] + strange.bits[8 * rows :]
+        near = pack(Template(own.profile, 0.9, bits))
+        best = comparator._ranked(parse(near), ["ann"]).people[0].score  # pyright: ignore[reportPrivateUsage]
+        if best < CLEAR * measured().decision.threshold:
+            named += best >= measured().decision.threshold
+            assert comparator.renew(near, f"tpl_ann_{INDEX}_0@1") is None
+    assert named
+
+
+def test_a_poor_picture_moves_nothing(comparator: VeinComparator) -> None:
+    for touch in range(3, 9):
+        poor = pack(replace(parse(finger("ann", INDEX, touch)), quality=QUALITY - 0.01))
+        assert comparator.renew(poor, f"tpl_ann_{INDEX}_0@1") is None
+
+
+def test_a_template_that_is_not_here_or_of_no_known_finger_is_not_moved(comparator: VeinComparator) -> None:
+    assert comparator.renew(finger("ann", INDEX, 3), "tpl_other@1") is None
+    comparator.add([Reference("eve", f"tpl_eve_{n}@1", finger("eve", INDEX, n)) for n in range(3)])
+    assert comparator.renew(finger("eve", INDEX, 3), "tpl_eve_0@1") is None

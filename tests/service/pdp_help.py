@@ -70,7 +70,8 @@ def site(folder: Path, rules: str = "", cases: object = None, settings: str | No
 def case(name: str, decision: str, reason: list[str], **context: object) -> Mapping[str, Any]:
     """A well-formed case: the clerk logs in at the counter, at noon."""
     seat = {"__entity": {"type": "Seat", "id": "counter-1"}}
-    given = {"fingers": 1, "min_margin": 20, "shift_may_begin_with_one_factor": True, "untrusted_clock_may_open": False}
+    given = {"fingers": 1, "min_margin": 20, "shift_may_begin_with_one_factor": True}
+    given |= {"untrusted_clock_may_open": False, "template_update": False}
     plain = {
         "seat": seat, "factors": ["vein"], "fresh": ["vein"], "shift_open": True, "grade": "B", "margin": 100,
         "fingers": 1, "pad_level": "none", "purpose": "", "minute": 720, "weekday": 2, "holiday": False,

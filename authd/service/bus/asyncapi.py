@@ -28,6 +28,7 @@ SUMMARIES: Final = {
     Kind.READER_LOST: "A reader of the seat is unplugged, suspended, hung or crashed.",
     Kind.ENROLMENT_FOUNDED: "The first officers exist; from now on every enrolment needs an officer's touch.",
     Kind.ENROLMENT_CREATED: "A template was made; its digest is anchored here.",
+    Kind.ENROLMENT_UPDATED: "A newer version of a template is anchored here, or what became of it.",
     Kind.ENROLMENT_DISABLED: "A person was disabled.",
     Kind.POLICY_LOADED: "A policy bundle is in force.",
     Kind.POLICY_REFUSED: "A policy bundle was refused; the one before goes on.",

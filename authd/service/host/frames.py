@@ -208,6 +208,19 @@ class Enrol:
 
 
 @dataclass(frozen=True, slots=True)
+class Renew:
+    """Seal a probe as the next version of a template of the reference's finger, under the `WrappedKey` sent before.
+
+    Answered by the `SealedTemplate`, if the probe is clear enough, and `Ended`.
+    """
+
+    subject: str
+    modality: str
+    reference: str
+    probe: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """The presentations do not make a template: a `Hint`, for the person."""
 
@@ -243,6 +256,7 @@ Message = (
     | Answer
     | Presentation
     | Enrol
+    | Renew
     | Refused
 )
 
@@ -278,7 +292,7 @@ FROM_READER = _table(*_UP, StateChange, Feedback, Progress, Probe, NoMatch)
 FROM_VERIFIER = _table(*_UP, Spoiled, Loaded, Answer, WrappedKey, SealedTemplate, Refused)
 TO_READER = _table(Start, Beat, Close, Cancel, Capture, Watch)
 TO_VERIFIER = _table(
-    Start, Beat, Close, WrappedKey, SealedTemplate, Load, Remove, Scope, Search, Presentation, Enrol, Known
+    Start, Beat, Close, WrappedKey, SealedTemplate, Load, Remove, Scope, Search, Presentation, Enrol, Known, Renew
 )
 
 _ENCODER = msgspec.msgpack.Encoder()

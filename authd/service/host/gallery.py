@@ -29,6 +29,7 @@ from authd.service.host.frames import (
     Presentation,
     Refused,
     Remove,
+    Renew,
     Scope,
     Search,
     Spoiled,
@@ -57,7 +58,8 @@ class Gallery:
     def __init__(self, start: Start, host_key: bytes, channel: Channel) -> None:
         self._start, self._host_key, self._channel = start, host_key, channel
         self._comparators: dict[str, Comparator] = {}
-        self._subjects: dict[str, dict[str, int]] = {}
+        self._subjects: dict[str, dict[str, set[str]]] = {}
+        """Templates, without their versions, by modality and person."""
         self._lists: dict[int, _Lists] = {}
 
     async def open(self) -> None:
@@ -113,6 +115,8 @@ class Gallery:
                 return [self._known(message, lists.probes)]
             case Enrol():
                 return self._enrol(message, lists)
+            case Renew():
+                return self._renew(message, lists)
             case _:
                 raise DriverError(Fault.PROTOCOL, type(message).__name__)
 
@@ -145,11 +149,11 @@ class Gallery:
         elif references:
             comparator.add(references)
         for reference in references:
-            counts[reference.subject] = counts.get(reference.subject, 0) + 1
+            counts.setdefault(reference.subject, set()).add(reference.id.partition("@")[0])
 
     def _loaded(self) -> Loaded:
         return Loaded(
-            {modality: sum(counts.values()) for modality, counts in self._subjects.items()},
+            {modality: sum(map(len, counts.values())) for modality, counts in self._subjects.items()},
             {modality: float(comparator.fmr) for modality, comparator in self._comparators.items()},
             {name: tuple(comparator.rosters) for name, comparator in self._comparators.items() if comparator.rosters},
         )
@@ -198,6 +202,19 @@ class Gallery:
             raise DriverError(Fault.PROTOCOL, "the person's key does not open")
         own = wrapped or wrap(self._host_key, self._start.store, message.subject, key)
         return [own, *(self._sealed(key, message, data) for data in made), Ended()]
+
+    def _renew(self, message: Renew, lists: _Lists) -> list[Message]:
+        """The version counts on in the slot that is renewed; which slot that is, the comparator says."""
+        made = self._comparator(message.modality).renew(message.probe, message.reference)
+        if made is None:
+            return [Ended()]
+        wrapped = lists.keys.get(message.subject)
+        key = self._key(wrapped) if wrapped else None
+        name, _, version = made[0].partition("@")
+        if key is None or not version.isdigit():
+            raise DriverError(Fault.PROTOCOL, "the person's key does not open, or the reference names no version")
+        slot = SealedTemplate(name, int(version) + 1, message.subject, message.modality, "", b"")
+        return [seal(key, self._start.store, slot, made[1]), Ended()]
 
     def _sealed(self, key: bytes, message: Enrol, data: bytes) -> SealedTemplate:
         name = f"tpl_{os.urandom(16).hex()}"

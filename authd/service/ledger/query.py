@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import apsw
@@ -36,6 +36,14 @@ class Anchor:
     digest: str
     subject: SubjectId | None
     seq: int
+    before: Anchor | None = None
+    """What it is to follow, which is good too until the ledger says that this one is stored."""
+
+    def holds(self, version: int, digest: str, subject: str) -> bool:
+        """Whether this is the template that is vouched for: no other one, and no older one."""
+        if (self.version, self.digest, self.subject) == (version, digest, subject):
+            return True
+        return self.before is not None and self.before.holds(version, digest, subject)
 
 
 class Reader:
@@ -124,12 +132,11 @@ class Reader:
             if row.entry.kind is Kind.ENROLMENT_DISABLED:
                 found = {key: anchor for key, anchor in found.items() if anchor.subject != row.entry.subject}
             else:
-                anchor = _anchor(row)
-                found.update({anchor.template: anchor} if anchor else {})
+                found.update(_anchored(row, found))
         return found
 
     def _enrolments(self) -> list[Recorded]:
-        kinds = (Kind.ENROLMENT_FOUNDED, Kind.ENROLMENT_CREATED, Kind.ENROLMENT_DISABLED)
+        kinds = (Kind.ENROLMENT_FOUNDED, Kind.ENROLMENT_CREATED, Kind.ENROLMENT_UPDATED, Kind.ENROLMENT_DISABLED)
         return sorted((row for kind in kinds for row in self.find(f"kind:{kind}")), key=lambda row: row.seq)
 
     def close(self) -> None:
@@ -172,6 +179,21 @@ def _is_of(row: Recorded, of: str) -> bool:
     name, value = of.split(":", 1)
     entry = row.entry
     return value == {"seat": entry.seat, "subject": entry.subject, "kind": entry.kind}.get(name)
+
+
+def _anchored(row: Recorded, known: Mapping[str, Anchor]) -> Mapping[str, Anchor]:
+    """What one row says: a first version, a next one, or whether a next one was stored."""
+    template, kept = str(row.entry.data.get("template")), row.entry.data.get("kept")
+    held = known.get(template.partition("@")[0])
+    if isinstance(kept, bool):
+        if held is None or held.before is None or template != f"{held.template}@{held.version}":
+            return {}
+        return {held.template: replace(held, before=None) if kept else held.before}
+    anchor = _anchor(row)
+    if anchor is None or row.entry.kind is not Kind.ENROLMENT_UPDATED:
+        return {anchor.template: anchor} if anchor else {}
+    follows = held is not None and (held.version + 1, held.subject) == (anchor.version, anchor.subject)
+    return {anchor.template: replace(anchor, before=held)} if follows else {}
 
 
 def _anchor(row: Recorded) -> Anchor | None:

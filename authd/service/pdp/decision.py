@@ -130,6 +130,7 @@ def _given(settings: Settings, seat: SeatAttrs) -> Mapping[str, object]:
         "min_margin": math.ceil(round(thresholds.min_margin * 1_000, 6)),
         "shift_may_begin_with_one_factor": thresholds.shift_may_begin_with_one_factor,
         "untrusted_clock_may_open": thresholds.untrusted_clock_may_open,
+        "template_update": thresholds.template_update,
     }
 
 

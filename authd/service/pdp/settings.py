@@ -56,6 +56,7 @@ class Thresholds:
     untrusted_clock_may_open: bool = False
     min_margin: float = 0.02
     max_false_identification: float = 1e-4
+    template_update: bool = False
 
 
 def _default_limits() -> Mapping[str, Limits]:
@@ -125,11 +126,12 @@ def _seconds(base: Limits, name: str) -> float:
 
 def _thresholds(toml: Reader) -> Thresholds:
     base = Thresholds()
-    flags = ("shift_may_begin_with_one_factor", "untrusted_clock_may_open")
+    flags = ("shift_may_begin_with_one_factor", "untrusted_clock_may_open", "template_update")
     toml.only(("rules",), (*flags, "min_margin", "max_false_identification"))
     return Thresholds(
         shift_may_begin_with_one_factor=toml.flag(("rules", flags[0]), base.shift_may_begin_with_one_factor),
         untrusted_clock_may_open=toml.flag(("rules", flags[1]), base.untrusted_clock_may_open),
+        template_update=toml.flag(("rules", flags[2]), base.template_update),
         min_margin=toml.number(("rules", "min_margin"), base.min_margin, 0, 1_000, "a score is not negative"),
         max_false_identification=toml.number(("rules", "max_false_identification"), 1e-4, 1e-12, 1e-4, IDENTIFY),
     )

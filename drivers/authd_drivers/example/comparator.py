@@ -43,11 +43,17 @@ class ExactComparator:
     def add(self, references: Sequence[Reference]) -> None:
         """Add to the gallery."""
         for reference in references:
-            self._gallery.setdefault(reference.subject, []).append(reference)
+            held = self._gallery.setdefault(reference.subject, [])
+            name = reference.id.partition("@")[0]
+            held[:] = [each for each in held if each.id.partition("@")[0] != name] + [reference]
 
     def remove(self, subject: str) -> None:
         """Forget a person."""
         self._gallery.pop(subject, None)
+
+    def renew(self, probe: bytes, reference: str) -> tuple[str, bytes] | None:
+        """A button does not change."""
+        return None
 
     def known(self, probes: Sequence[bytes], earlier: Sequence[bytes] = ()) -> Known:
         """Who has this button already."""

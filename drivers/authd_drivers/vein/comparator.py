@@ -27,7 +27,8 @@ from authd_drivers.vein.engine.profile import (
     profile_names,
     readable_profiles,
 )
-from authd_drivers.vein.engine.template import Template, parse
+from authd_drivers.vein.engine.template import Template, pack, parse
+from authd_drivers.vein.renewal import replaced
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -85,9 +86,13 @@ class VeinComparator:
         self.add(references)
 
     def add(self, references: Sequence[Reference]) -> None:
-        """Add to the gallery. Raises `DriverError` for a malformed template; then nothing was added."""
+        """Add to the gallery, a newer version in place of the older one.
+
+        Raises `DriverError` for a malformed template; then nothing was added.
+        """
         for reference in references:
             self._parse(reference.data)
+        self._gallery.forget({reference.id.partition("@")[0] for reference in references if reference.id[-2:] != "@1"})
         self._gallery.add(references)
 
     def remove(self, subject: str) -> None:
@@ -128,6 +133,18 @@ class VeinComparator:
         likely = found.best is None and two is not None and self._likely(ranking, template.profile)
         return replace(found, unsure=likely and not first)
 
+    def renew(self, probe: bytes, reference: str) -> tuple[str, bytes] | None:
+        """Make a template of a probe that shows the reference's finger beyond doubt (renewal.py).
+
+        Returns it with the reference in whose place it is best put. Raises `DriverError` for a malformed probe.
+        """
+        template = self._parse(probe)
+        slots, rows = self._gallery.finger_of(reference)
+        if not slots or not slots[0].finger or self._gallery.profile_of(reference) != template.profile:
+            return None
+        place = replaced(template, [row.astype("<u8").tobytes() for row in rows], self._profiles[template.profile])
+        return None if place is None else (slots[place].reference, pack(replace(template, finger=slots[0].finger)))
+
     def known(self, probes: Sequence[bytes], earlier: Sequence[bytes] = ()) -> Known:
         """Look for an enrolment's samples in the whole gallery. Raises `DriverError` for a malformed probe."""
         likely: list[Scored] = []
@@ -138,7 +155,8 @@ class VeinComparator:
             threshold = self._profiles[template.profile].decision.threshold
             likely += [each for each in ranking.people[:1] if each.score >= threshold]
             others = [self._parse(probe).bits for probe in earlier]
-            if any(compare(template.bits, other) >= threshold for other in others):
+            search = self._profiles[template.profile].search
+            if any(compare(template.bits, other, search) >= threshold for other in others):
                 return Known(again=True)
         return Known(max(likely, key=lambda each: each.score, default=None))
 

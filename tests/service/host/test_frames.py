@@ -52,6 +52,7 @@ SAMPLES: list[tuple[frames.Message, frames.Table]] = [
     (frames.Search("vein", b"x"), TO_VERIFIER),
     (frames.Search("vein", b"x", 2, "sub_a"), TO_VERIFIER),
     (frames.Known("vein", 3), TO_VERIFIER),
+    (frames.Renew("sub_a", "vein", "tpl_1@1", b"x"), TO_VERIFIER),
     (frames.Presentation(b"x"), TO_VERIFIER),
     (frames.Enrol("sub_a", "vein", "ri"), TO_VERIFIER),
     (frames.Start(7, Grants(("/dev/video0",), limits=Limits(512)), target="x.y", settings={"a": "b"}), TO_READER),

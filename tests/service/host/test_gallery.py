@@ -1,15 +1,17 @@
 from __future__ import annotations
 
-from typing import Any, cast
+from dataclasses import replace
+from typing import Any, ClassVar, cast
 
 import pytest
 
 from authd.core.model import Fault, Hint
-from authd.driver import DriverError
+from authd.driver import Candidates, DriverError, Known, Scored
 from authd.service.host.channel import Channel
 from authd.service.host.frames import (
     Answer,
     Cancel,
+    Ended,
     Enrol,
     Failed,
     Frame,
@@ -19,14 +21,17 @@ from authd.service.host.frames import (
     Presentation,
     Refused,
     Remove,
+    Renew,
     Scope,
     Search,
     Spoiled,
     Start,
 )
+from authd.service.host.frames import Known as Look
 from authd.service.host.gallery import Gallery
 from authd.service.host.grants import Grants
 from authd.service.seal import SealedTemplate, WrappedKey
+from authd_drivers.example.comparator import ExactComparator
 
 PROBE, OTHER = b"a" * 32, b"b" * 32
 COMPARATORS = {"vein": "authd_drivers.example.comparator:ExactComparator"}
@@ -151,3 +156,114 @@ async def test_a_comparators_bug_ends_the_child(told: Told, monkeypatch: pytest.
     monkeypatch.setattr("authd_drivers.example.comparator.ExactComparator.enrol", enrol)
     with pytest.raises(ValueError):
         await told.ask(Enrol("s", "vein", "ri"))
+
+
+# One finger or two, and what follows an older template. The comparator here says what it is told to say.
+
+
+class Scripted(ExactComparator):
+    """Finds what the test wrote down."""
+
+    found = Candidates(None, 0.0)
+    seen = Known()
+    firsts: ClassVar[list[bytes]] = []
+    made: tuple[str, bytes] | None = None
+
+    def search(self, probe: bytes, scope: Any, first: bytes = b"") -> Candidates:
+        Scripted.firsts.append(first)
+        return Scripted.found
+
+    def known(self, probes: Any, earlier: Any = ()) -> Known:
+        Scripted.firsts = [*probes, *earlier]
+        return Scripted.seen
+
+    def renew(self, probe: bytes, reference: str) -> tuple[str, bytes] | None:
+        return Scripted.made
+
+
+@pytest.fixture
+async def scripted(monkeypatch: pytest.MonkeyPatch) -> Told:
+    monkeypatch.setattr("authd_drivers.example.comparator.ExactComparator", Scripted)
+    said: dict[str, Any] = {"found": Candidates(None, 0.0), "seen": Known(), "firsts": [], "made": None}
+    for name, value in said.items():
+        monkeypatch.setattr(Scripted, name, value)
+    told = Told()
+    await told.gallery.open()
+    return told
+
+
+def names(*fingers: int, subject: str = "sub_a") -> Candidates:
+    return Candidates(Scored(subject, "tpl_1@1", 0.9), 0.5, fingers=fingers)
+
+
+SCOPE = Scope(("sub_a", "sub_b"))
+
+
+async def test_one_finger_is_not_enough_where_two_are_asked(scripted: Told) -> None:
+    Scripted.found = names(2)
+    assert await scripted.ask(SCOPE, Search("vein", PROBE, 2)) == [Answer(another=True)]
+    assert await scripted.ask(SCOPE, Presentation(OTHER), Search("vein", PROBE, 2)) == [Answer()]
+    assert Scripted.firsts == [b"", OTHER]
+    alone = Answer("sub_a", "tpl_1@1", 0.9, 0.5, fingers=(2,))
+    assert await scripted.ask(SCOPE, Search("vein", PROBE, 2, "sub_a")) == [alone]
+    assert await scripted.ask(SCOPE, Search("vein", PROBE, 2, "sub_b")) == [Answer(another=True)]
+    assert await scripted.ask(SCOPE, Search("vein", PROBE)) == [alone]
+
+
+async def test_two_fingers_are_enough(scripted: Told) -> None:
+    Scripted.found = names(2, 8)
+    two = Answer("sub_a", "tpl_1@1", 0.9, 0.5, fingers=(2, 8))
+    assert await scripted.ask(SCOPE, Presentation(OTHER), Search("vein", PROBE, 2)) == [two]
+
+
+async def test_an_unclear_finger_asks_for_another_once(scripted: Told) -> None:
+    Scripted.found = Candidates(None, 0.0, unsure=True)
+    assert await scripted.ask(SCOPE, Search("vein", PROBE)) == [Answer(another=True)]
+    assert await scripted.ask(SCOPE, Presentation(OTHER), Search("vein", PROBE)) == [Answer()]
+
+
+@pytest.mark.parametrize("fingers", [(2, 2), (0, 2), (2, 0), (2, 3, 4)])
+async def test_a_comparator_that_counts_one_finger_twice_is_not_believed(fingers: Any, scripted: Told) -> None:
+    Scripted.found = names(*fingers)
+    (answer,) = await scripted.ask(SCOPE, Presentation(OTHER), Search("vein", PROBE, 2))
+    assert isinstance(answer, Failed)
+
+
+async def test_two_fingers_of_one_touch_are_not_believed(scripted: Told) -> None:
+    Scripted.found = names(2, 8)
+    (answer,) = await scripted.ask(SCOPE, Search("vein", PROBE, 2))
+    assert isinstance(answer, Failed)
+
+
+async def test_an_enrolment_is_held_against_everybody_and_its_own_other_fingers(scripted: Told) -> None:
+    Scripted.seen = Known(Scored("sub_b", "tpl_2@1", 0.9))
+    asked = (Presentation(PROBE), Presentation(OTHER), Presentation(PROBE))
+    assert await scripted.ask(*asked, Look("vein", 2)) == [Answer("sub_b", "tpl_2@1")]
+    assert Scripted.firsts == [PROBE, OTHER, PROBE]
+    Scripted.seen = Known(again=True)
+    assert await scripted.ask(*asked, Look("vein", 2)) == [Answer(again=True)]
+    Scripted.seen = Known(replayed=True)
+    assert await scripted.ask(*asked, Look("vein", 2)) == [Answer(replayed=True)]
+
+
+async def test_a_newer_version_is_sealed_into_its_own_slot_and_stands_in_place_of_the_older(scripted: Told) -> None:
+    key, template = await scripted.enrolled()
+    await scripted.ask(key, template, Load(replace=True))
+    Scripted.made = template.reference, OTHER
+    newer, _ = await scripted.ask(key, Renew("sub_a", "vein", template.reference, OTHER))
+    assert isinstance(newer, SealedTemplate)
+    assert (newer.id, newer.version, newer.finger) == (template.id, 2, "")
+    assert newer.sealed != template.sealed
+    (loaded,) = await scripted.ask(key, newer, Load(replace=False))
+    assert loaded == Loaded({"vein": 1}, {"vein": 1e-9})
+    older = replace(newer, version=1)
+    assert (await scripted.ask(key, older, Load(replace=True)))[0] == Spoiled(older.reference)
+
+
+async def test_nothing_is_sealed_that_is_not_clear_or_without_the_persons_key(scripted: Told) -> None:
+    key, template = await scripted.enrolled()
+    assert await scripted.ask(key, Renew("sub_a", "vein", template.reference, OTHER)) == [Ended()]
+    Scripted.made = template.reference, OTHER
+    assert isinstance((await scripted.ask(Renew("sub_a", "vein", template.reference, OTHER)))[0], Failed)
+    moved = WrappedKey("sub_b", key.wrapped)
+    assert isinstance((await scripted.ask(moved, Renew("sub_b", "vein", template.reference, OTHER)))[0], Failed)

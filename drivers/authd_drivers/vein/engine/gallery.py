@@ -136,7 +136,8 @@ class Gallery:
         if bank is None or reference not in slots:
             return (), np.zeros((0, 32), np.uint64)
         own = slots[reference]
-        rows = [row for row in bank.of([own.subject]).tolist() if bank.slots[row].finger == own.finger]
+        theirs: list[int] = bank.of([own.subject]).tolist()
+        rows = [row for row in theirs if bank.slots[row].finger == own.finger]
         return [bank.slots[row] for row in rows], bank.fine[rows]
 
     def remove(self, subject: str) -> None:
