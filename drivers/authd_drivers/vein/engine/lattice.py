@@ -54,13 +54,15 @@ class Lattice:
         self.shifts = len(cells)
         self.cells = cells.astype(np.float32)[:, np.newaxis]
         self._rights, self._right = np.unique(right, return_inverse=True)
-        self._mirrored = len(self._rights) - 1 - self._right
-        # Rows of the template from `_top` to before `_end` lie under the probe; of the probe, those of the shift back.
-        self._top, self._end = np.maximum(0, down), rows + np.minimum(0, down)
-        self._probe_top, self._probe_end = np.maximum(0, -down), rows + np.minimum(0, -down)
+        # Rows of the template from `top` to before `end` lie under the probe; of the probe, those of the shift back.
+        top, end = np.maximum(0, down), rows + np.minimum(0, down)
+        mirrored, many = len(self._rights) - 1 - self._right, len(self._rights)
+        self._above, self._until = top * many + self._right, end * many + self._right
+        self._probe_above = np.maximum(0, -down) * many + mirrored
+        self._probe_until = (rows + np.minimum(0, -down)) * many + mirrored
         self._row_type = np.dtype(f"<u{columns // 8}")
         self._rows_a_word = 64 // columns
-        self._first, self._last = self._top // self._rows_a_word, -(-self._end // self._rows_a_word)
+        self._first, self._last = top // self._rows_a_word, -(-end // self._rows_a_word)
         self._sources = self._source_of(down)
         ones = np.full((1, 1), ~np.uint64(0) >> np.uint64(64 - columns)).astype(self._row_type)
         self._bands = self._sideways(ones)
@@ -89,7 +91,7 @@ class Lattice:
         return self._sideways(rows[np.newaxis]).take(self._sources).view(np.uint64)[..., 0]
 
     def counts(self, maps: Words) -> Counts:
-        """Cells set above each row in the columns of each of `_rights`: shape (rows + 1, rights, n).
+        """Cells set above each row in the columns of each of `_rights`: shape ((rows + 1) * rights, n).
 
         maps: shape (words, n). The columns of a shift are those of a template that the probe covers.
         """
@@ -98,12 +100,12 @@ class Lattice:
         counts = np.zeros((self.rows + 1, len(self._rights), rows.shape[2]), np.uint16)
         if counts.size <= _TILE:
             np.cumsum(np.bitwise_count(rows & self._bands), axis=0, dtype=np.uint16, out=counts[1:])
-            return counts
+            return counts.reshape(-1, counts.shape[2])
         step = max(1, _TILE // counts[0].size)
         for first in range(0, self.rows, step):
             for row, found in enumerate(np.bitwise_count(rows[first : first + step] & self._bands), first):
                 np.add(counts[row], found, out=counts[row + 1])
-        return counts
+        return counts.reshape(-1, counts.shape[2])
 
     def scores(self, probe: Words, templates: Words, rows: Rows | None = None) -> Floats:
         """Likeness of one probe, shape (words,), with templates of shape (n, words): shape (n,), -1 to 1.
@@ -114,8 +116,7 @@ class Lattice:
         with _small_buffers():
             moved = self.moved(probe)
             counts = self.counts(probe[:, np.newaxis])
-            a = counts[self._probe_end, self._mirrored] - counts[self._probe_top, self._mirrored]
-            in_probe = a.astype(np.float32)
+            in_probe = (counts[self._probe_until] - counts[self._probe_above]).astype(np.float32)
             fullest = self._rows_a_word * int(np.bitwise_count(probe.view(self._row_type)).max())
             at_once = 255 // max(1, fullest)
             for first in range(0, len(best), self._block):
@@ -132,8 +133,8 @@ class Lattice:
             tile = slice(first, first + step)
             rows = slice(int(self._first[tile].min()), int(self._last[tile].max()))
             both = _both(moved[rows, tile], block[rows], at_once)
-            in_template = counts[self._end[tile], self._right[tile]]
-            in_template -= counts[self._top[tile], self._right[tile]]
+            in_template = counts[self._until[tile]]
+            in_template -= counts[self._above[tile]]
             phi = _phi(both, self.cells[tile], in_probe[tile], in_template.astype(np.float32))
             np.maximum(best, phi.max(axis=0), out=best)
 
