@@ -12,7 +12,7 @@ import pytest
 from tests.bench import vein_peer
 from tests.bench.report import Report
 from tests.bench.vein_peer_accuracy import chosen, eer, fingers, reported
-from tests.bench.vein_peer_pipeline import scaled
+from tests.bench.vein_peer_pipeline import displacements
 
 
 def test_without_its_environment_nothing_is_claimed(
@@ -60,6 +60,6 @@ def test_equal_error_rate(genuine: list[float], rate: float) -> None:
     assert eer(np.array(genuine), np.array(impostor)) == pytest.approx(rate)
 
 
-def test_displacement_is_the_same_share_of_any_picture() -> None:
-    assert scaled(380, 672) == (80, 90)
-    assert scaled(190, 336) == (40, 45)
+def test_displacements_are_shares_of_a_map_and_leave_some_of_it() -> None:
+    assert displacements(380, 672) == {"shipped": (80, 90), "scaled": (80, 90), "near": (40, 45)}
+    assert displacements(100, 300) == {"scaled": (21, 40), "near": (11, 20)}

@@ -2,8 +2,8 @@
 
 `.venv-peer/bin/python -m tests.bench.vein_peer_accuracy FOLDER PATTERN`: PATTERN as for `authd vein evaluate`. Fingers
 are sorted by (subject, hand, finger); every third one is left to whoever fits something, the rest are reported. All
-genuine pairs and a seeded choice of impostor pairs are compared, once with each of two displacements of the match: the
-shipped one and the same share of a picture of this size. Quoting the better of the two flatters the peer a little.
+genuine pairs and a seeded choice of impostor pairs are compared, once with each displacement of the match that is
+tried. Quoting the best of them flatters the peer a little.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tests.bench.vein_peer_pipeline import FINGER, REGION, SHIPPED, Image, Peer, scaled
+from tests.bench.vein_peer_pipeline import PIPELINES, Image, Peer, displacements
 
 Floats = npt.NDArray[np.float64]
 Pair = tuple[int, int]
@@ -70,13 +70,13 @@ def read(path: Path, turn: int, canvas: tuple[int, int] | None) -> Image:
     return wide
 
 
-def veins(path: Path, *, shows: str, turn: int, canvas: tuple[int, int] | None) -> npt.NDArray[Any]:
-    return Peer(shows).extract(read(path, turn, canvas)).astype(np.uint8)
+def veins(path: Path, *, pipeline: str, turn: int, canvas: tuple[int, int] | None) -> npt.NDArray[Any]:
+    return Peer(pipeline).extract(read(path, turn, canvas)).astype(np.uint8)
 
 
 def score(pairs: Sequence[Pair], *, displacement: tuple[int, int]) -> list[float]:
-    peer = Peer(displacement=displacement)
-    return [peer.compare(_maps[a], _maps[b]) for a, b in pairs]
+    peer = Peer("shipped")
+    return [peer.compare(_maps[a], _maps[b], displacement) for a, b in pairs]
 
 
 def score_all(pairs: list[Pair], maps: list[npt.NDArray[Any]], displacement: tuple[int, int], jobs: int) -> Floats:
@@ -116,17 +116,19 @@ def lines(asked: argparse.Namespace) -> Iterator[dict[str, object]]:
     taken = reported(fingers(asked.folder, asked.pattern), asked.fingers)
     paths = [path for each in taken for path in each]
     takes = [number for number, each in enumerate(taken) for _ in each]
-    work = partial(veins, shows=asked.shows, turn=asked.turn, canvas=asked.canvas)
+    work = partial(veins, pipeline=asked.pipeline, turn=asked.turn, canvas=asked.canvas)
     with get_context("spawn").Pool(asked.jobs) as pool:
         maps = pool.map(work, paths, chunksize=4)
     genuine, others = chosen(takes, min(asked.impostors, len(takes) ** 2 // 4), random.Random(1))
-    rows, columns = maps[0].shape
-    for name, (down, right) in (("shipped", SHIPPED), ("scaled", scaled(rows, columns))):
-        if 2 * down >= rows or 2 * right >= columns:
-            continue  # the match would leave nothing of so small a model
-        scores = score_all(genuine + others, maps, (down, right), asked.jobs)
+    for name, displacement in displacements(*maps[0].shape).items():
+        scores = score_all(genuine + others, maps, displacement, asked.jobs)
         split = np.split(scores, [len(genuine)])
-        head = {"setting": name, "displacement": [down, right], "fingers": len(taken), "pictures": len(paths)}
+        head = {
+            "setting": f"{asked.pipeline}, {name}",
+            "displacement": displacement,
+            "fingers": len(taken),
+            "pictures": len(paths),
+        }
         counts = {"genuine": len(genuine), "impostor": len(others)}
         yield {**head, **counts, "eer_pct": round(100 * eer(split[0], split[1]), 2)}
 
@@ -140,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("pattern")
-    parser.add_argument("--shows", choices=(FINGER, REGION), default=FINGER)
+    parser.add_argument("--pipeline", choices=PIPELINES, default="plain")
     parser.add_argument("--turn", type=int, choices=(0, 90, 180, 270), default=0, help="degrees anticlockwise")
     parser.add_argument("--canvas", type=size, help="rows x columns: pictures of different sizes laid on one")
     parser.add_argument("--fingers", type=int, default=1000, help="no more fingers than these")

@@ -33,16 +33,16 @@ class Side(Protocol):
 
     def extract(self, frame: Image) -> dict[str, Any]: ...
 
-    def compare(self, probe: int, others: list[int]) -> dict[str, Any]: ...
+    def compare(self, probe: int, others: list[int], displacement: str) -> dict[str, Any]: ...
 
 
 class PeerSide:
-    """The peer's pipeline as it is shipped; a pair at a time, as it knows no other way."""
+    """The peer's pipeline that is the most accurate on SDUMLA; a pair at a time, as it knows no other way."""
 
     def __init__(self) -> None:
-        from tests.bench.vein_peer_pipeline import Peer
+        from tests.bench.vein_peer_pipeline import Peer, displacements
 
-        self._peer = Peer()
+        self._peer, self._displacements = Peer("plain"), displacements
         self._maps: list[npt.NDArray[Any]] = []
 
     def extract(self, frame: Image) -> dict[str, Any]:
@@ -50,9 +50,11 @@ class PeerSide:
         self._maps.append(veins)
         return {"ms": ms, "found": True}
 
-    def compare(self, probe: int, others: list[int]) -> dict[str, Any]:
-        maps = [self._maps[other] for other in others]
-        ms, scores = measured(lambda: [self._peer.compare(each, self._maps[probe]) for each in maps])
+    def compare(self, probe: int, others: list[int], displacement: str) -> dict[str, Any]:
+        """One after the other; the name of a displacement that is tried."""
+        one, maps = self._maps[probe], [self._maps[other] for other in others]
+        chosen = self._displacements(*one.shape)[displacement]
+        ms, scores = measured(lambda: [self._peer.compare(each, one, chosen) for each in maps])
         return {"ms": ms / len(others), "scores": scores}
 
 
@@ -75,8 +77,8 @@ class OwnSide:
         self._records.append(found.template)
         return {"ms": ms, "found": found.template is not None}
 
-    def compare(self, probe: int, others: list[int]) -> dict[str, Any]:
-        """Exact comparison of one probe with all others at once, as a search does it."""
+    def compare(self, probe: int, others: list[int], displacement: str) -> dict[str, Any]:
+        """Exact comparison of one probe with all others at once, as a search does it, at all shifts."""
         one, rows = self._words([probe])[0], self._words(others)
         ms, scores = measured(lambda: self._scores(one, rows))
         return {"ms": ms / len(others), "scores": scores.tolist()}
