@@ -7,9 +7,13 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import cast
+from typing import TYPE_CHECKING, cast
 
 from authd.cli.codes import REFUSED, UNREACHABLE, USAGE, WRONG
+from authd.locale import text
+
+if TYPE_CHECKING:
+    from authd.client import EnrolStep
 
 DEFAULT_CONFIG = Path("/etc/authd-seat/authd.toml")
 
@@ -97,3 +101,13 @@ def _first(error: BaseException) -> BaseException:
         group = cast("BaseExceptionGroup[BaseException]", error)
         error = group.exceptions[0]
     return error
+
+
+def step_line(step: EnrolStep, *, many: bool = False) -> str:
+    """What an enrolment asks for now, in words; of several fingers, for which."""
+    said = [text(f"enrol.{step.step}", language())]
+    if many and step.finger:
+        said.append(f": {text(f'finger.{step.finger}', language())}")
+    if step.hint:
+        said.append(f" ({text(f'hint.{step.hint}', language())})")
+    return f"{''.join(said)} [{round(step.done * 100)} %]"

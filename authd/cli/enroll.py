@@ -5,15 +5,12 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from authd.cli._common import add_config, fail, language, with_daemon
+from authd.cli._common import add_config, fail, language, step_line, with_daemon
 from authd.cli.codes import OK, USAGE
 from authd.core.model import FINGERS
 from authd.locale import text
-
-if TYPE_CHECKING:
-    from authd.client import EnrolStep
 
 EXAMPLES = """\
 examples:
@@ -72,20 +69,10 @@ def _enroll(args: argparse.Namespace) -> int:
             add=args.add,
         )
         for step in steps:
-            print(line(step, many=bool(more)), file=sys.stderr, flush=True)
+            print(step_line(step, many=bool(more)), file=sys.stderr, flush=True)
             if step.subject:
                 print(step.subject)
     return OK
-
-
-def line(step: EnrolStep, *, many: bool = False) -> str:
-    """What to do now, in words; of several fingers, with which."""
-    said = [text(f"enrol.{step.step}", language())]
-    if many and step.finger:
-        said.append(f": {text(f'finger.{step.finger}', language())}")
-    if step.hint:
-        said.append(f" ({text(f'hint.{step.hint}', language())})")
-    return f"{''.join(said)} [{round(step.done * 100)} %]"
 
 
 def _disable(args: argparse.Namespace) -> int:

@@ -9,12 +9,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
-from authd.cli._common import add_config, fail, language, with_service
+from authd.cli._common import add_config, fail, step_line, with_service
 from authd.cli.codes import OK, USAGE
-from authd.locale import text
+from authd.core.model import FINGERS
 
 if TYPE_CHECKING:
-    from authd.client import EnrolStep
     from authd.service.config import Config
 
 EXAMPLES = """\
@@ -46,7 +45,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     add_config(parser)
     parser.add_argument("--seat", help="at whose reader the officers touch (default: the first seat)")
-    parser.add_argument("--finger", default="right_index", help="right_index, left_middle ... (%(default)s)")
+    parser.add_argument(
+        "--finger", action="append", choices=FINGERS, metavar="FINGER", help="of both; may be repeated (right_index)"
+    )
     parser.add_argument(
         "--officer",
         action="append",
@@ -77,7 +78,9 @@ def _run(args: argparse.Namespace) -> int:
     loaded = replace(loaded, simulate=loaded.simulate or args.simulate)
     make_keys(loaded)
     if not args.keys_only:
-        asyncio.run(_found(loaded, args.seat or next(iter(loaded.seats)), args.finger, args.officer, _say))
+        asyncio.run(
+            _found(loaded, args.seat or next(iter(loaded.seats)), args.finger or ["right_index"], args.officer, _say)
+        )
     return OK
 
 
@@ -98,7 +101,9 @@ def make_keys(config: Config) -> None:
             keys.create_curve(f"app-{application.name}")
 
 
-async def _found(config: Config, seat: str, finger: str, officers: list[Founder], say: Callable[[str], None]) -> None:
+async def _found(
+    config: Config, seat: str, fingers: list[str], officers: list[Founder], say: Callable[[str], None]
+) -> None:
     """Run the daemon for as long as two people need to touch its reader; nobody sees a seat screen meanwhile."""
     from authd import client
     from authd.service import daemon
@@ -110,17 +115,14 @@ async def _found(config: Config, seat: str, finger: str, officers: list[Founder]
         async with client.connect(f"unix:{config.socket}") as door:
             try:
                 for officer in officers:
-                    steps = door.enrol(seat, **asdict(officer), finger=finger, officer=True, found=True)
+                    steps = door.enrol(
+                        seat, **asdict(officer), finger=fingers[0], more=fingers[1:], officer=True, found=True
+                    )
                     async for step in steps:
-                        say(_line(officer.name, step))
+                        say(f"{officer.name}: {step_line(step, many=len(fingers) > 1)}")
             finally:
                 await door.stop()
                 await asyncio.wait({serving})  # what it still has to write, it writes
-
-
-def _line(name: str, step: EnrolStep) -> str:
-    hint = f" ({text(f'hint.{step.hint}', language())})" if step.hint else ""
-    return f"{name}: {text(f'enrol.{step.step}', language())}{hint} [{round(step.done * 100)} %]"
 
 
 def _say(line: str) -> None:

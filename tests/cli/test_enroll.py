@@ -57,6 +57,54 @@ async def test_each_step_is_said_and_the_subject_is_the_answer(host: World, auth
     assert (order.staff_number, order.finger, order.officer, order.founding) == ("1007", "right_index", True, False)
 
 
+async def test_several_fingers_are_taken_one_after_the_other(host: World, authd: Authd) -> None:
+    orders = list[Enrolment]()
+
+    async def enrol(order: Enrolment) -> AsyncGenerator[EnrolStep, None]:
+        orders.append(order)
+        for finger in order.fingers:
+            yield EnrolStep("touch", finger=finger)
+        yield EnrolStep("done", 1.0, subject=SubjectId("sub_new"))
+
+    host.house.enrol = enrol  # type: ignore[method-assign]
+    two = ("--finger", "right_index", "--finger", "left_middle")
+    async with host.serving():
+        said = await authd(*WORDS, *two)
+        added = await authd(*WORDS[:5], "--add", "--finger", "left_ring")
+    assert said.err.splitlines() == [
+        "Touch the reader, then lift the finger: right index finger [0 %]",
+        "Touch the reader, then lift the finger: left middle finger [0 %]",
+        "Enrolled [100 %]",
+    ]
+    assert added.out == "sub_new\n"
+    assert [(order.fingers, order.adding, order.name != "") for order in orders] == [
+        (("right_index", "left_middle"), False, True),
+        (("left_ring",), True, False),
+    ]
+
+
+STAYS = "--add takes --number and --finger alone: who the person is stays as it is"
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (WORDS[:5], "--name is needed for a new person (--add: for one who is enrolled)"),
+        ((*WORDS, "--add"), STAYS),
+        (
+            (*WORDS[:5], "--add", "--officer"),
+            "--add takes --number and --finger alone: who the person is stays as it is",
+        ),
+    ],
+)
+async def test_a_new_person_has_a_name_and_a_known_one_keeps_it(
+    words: tuple[str, ...], line: str, host: World, authd: Authd
+) -> None:
+    async with host.serving():
+        said = await authd(*words)
+    assert (said.code, said.err) == (2, f"authd: {line}\n")
+
+
 @pytest.mark.parametrize(
     ("error", "line"),
     [

@@ -119,8 +119,10 @@ export class Desk {
     veil.style.setProperty("--left", `${view.left_ms ?? 0}ms`);
     for (const part of [timer.querySelector("i"), veil]) restart(part);
     draw(veil.querySelector("svg"), look(fading ? "fading" : "confirm").shape);
-    say(veil.querySelector(".headline"), fading ? "message.fading" : "message.confirm", view.person ?? {});
-    say(veil.querySelector(".detail"), fading ? "screen.keep" : "screen.touch_again");
+    const another = view.message === "another_finger";
+    const asked = another ? "message.another_finger" : "message.confirm";
+    say(veil.querySelector(".headline"), fading ? "message.fading" : asked, view.person ?? {});
+    say(veil.querySelector(".detail"), fading ? "screen.keep" : another ? null : "screen.touch_again");
   }
 
   #tick() {

@@ -109,10 +109,10 @@ class VeinComparator:
     def rosters(self) -> Sequence[Roster]:
         """What the profiles in use say of whole searches; of several, the worst, and only where all have measured."""
         tables = [self._profiles[code].roster for code in self._gallery.codes or self._profiles.keys()]
-        sizes = set.intersection(*({(row.people, row.fingers) for row in table} for table in tables))
-        return [
-            _worst([row for table in tables for row in table if (row.people, row.fingers) == size]) for size in sizes
-        ]
+        rows: dict[tuple[int, int], list[RosterSettings]] = {}
+        for row in (row for table in tables for row in table):
+            rows.setdefault((row.people, row.fingers), []).append(row)
+        return [_worst(measured) for measured in rows.values() if len(measured) == len(tables)]
 
     def search(self, probe: bytes, scope: Sequence[str], first: bytes = b"") -> Candidates:
         """Find the person in scope whose finger this is. Raises `DriverError` for a malformed probe."""
