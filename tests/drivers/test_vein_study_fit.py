@@ -105,7 +105,7 @@ def test_separation_is_the_order_of_magnitude_of_the_false_match_rate_and_goes_o
 
 def test_the_gate_asks_for_one_in_twenty_again() -> None:
     rng = np.random.default_rng(3)
-    usual = (0.9, 0.5, 0.05, 0.9, -3.0, 0.5)
+    usual = (0.9, 0.5, 0.05, 0.9, -3.0, 0.5, -1.9, 0.4)
     rows = [tuple(float(value + rng.normal(0, 0.03)) for value in usual) for _ in range(2000)]
     quality = gate(rows, sim())
     table = np.array(rows)
@@ -115,6 +115,7 @@ def test_the_gate_asks_for_one_in_twenty_again() -> None:
     assert refused == pytest.approx(0.05, abs=0.01)
     assert quality.width_min < 0.4
     assert quality.slope_max > 0.1
+    assert quality.grain_max == pytest.approx(-1.3, abs=0.1)
     with pytest.raises(ValueError):
         gate(rows[:19], sim())
 

@@ -14,8 +14,10 @@ from authd_drivers.vein.engine.profile import SensorProfile
 from authd_drivers.vein.engine.quality import (
     Lie,
     clarity_of,
+    crests_of,
     finger_there,
     grade,
+    grain_of,
     lie_in_view,
     lie_of,
     pose_hint,
@@ -59,7 +61,7 @@ def extract(frame: Image, profile: SensorProfile) -> Extraction:
             return Extraction(None, 0.0, hint)
         skin = unwrap(seen, shape, profile.unwrap, scratch)
         strength = ridge_strength(skin, profile.ridges, scratch)
-        quality, hint = grade(strength, shape, profile)
+        quality, hint = grade(strength, grain_of(skin, scratch), shape, profile)
         if hint:
             return Extraction(None, quality, hint)
         bits = pool(ridge_pixels(strength, profile.ridges))
@@ -78,11 +80,13 @@ def sees_finger(frame: Image, profile: SensorProfile) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Measures:
-    """What the quality gate judges by. lie: quality.py; clarity: None where nothing was found; residual: pixels."""
+    """What the gate judges by. See quality.py. clarity: None where nothing was found; residual: pixels."""
 
     lie: Lie
     clarity: float | None
     residual: float
+    grain: float
+    crests: float
 
 
 def measures(frame: Image, profile: SensorProfile) -> Measures:
@@ -92,7 +96,8 @@ def measures(frame: Image, profile: SensorProfile) -> Measures:
         seen = view(frame, profile.region, scratch)
         shape, lie = _shape(seen, profile, scratch)
         skin = unwrap(seen, shape, profile.unwrap, scratch)
-        return Measures(lie, clarity_of(ridge_strength(skin, profile.ridges, scratch)), shape.residual)
+        strength = ridge_strength(skin, profile.ridges, scratch)
+        return Measures(lie, clarity_of(strength), shape.residual, grain_of(skin, scratch), crests_of(strength))
 
 
 def _shape(seen: Image, profile: SensorProfile, scratch: Scratch) -> tuple[Shape, Lie]:

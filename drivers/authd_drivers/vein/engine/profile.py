@@ -113,6 +113,13 @@ class QualitySettings:
     """Of the finger's axis: rows a column."""
     taper_min: float
     """Least width of the finger as a share of its median: less is a fingertip in view."""
+    grain_max: float
+    """Roughness at the finest scale (`quality.grain_of`) above which it is no finger: print, weave, text, noise."""
+    odd_max: float
+    """Standard deviations above usual of clarity, or of the edge residual, beyond which it is no finger."""
+    crests_min: float
+    crests_max: float
+    """Share of the skin's pixels on a crest of curvature: noise has more of them, a smooth or striped thing fewer."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from authd.driver import Hint
 from authd_drivers.vein.engine.edges import Edges
 from authd_drivers.vein.engine.profile import QualitySettings, SensorProfile
+from authd_drivers.vein.engine.scratch import Scratch
 from authd_drivers.vein.engine.unwrap import Shape
 
 Floats = npt.NDArray[np.float32]
+
+DARK = 25.0
+"""Grey levels at which half of the noise is there without any light."""
+STRAIGHT = -4.0
+"""Standard deviations of the edge residual from usual: what is drawn with a ruler has edges as straight as that."""
 Image = npt.NDArray[np.uint8]
 
 
@@ -65,18 +72,36 @@ def clarity_of(strength: Floats) -> float | None:
     return float(np.log(found).mean()) if found.size else None
 
 
-def grade(strength: Floats, shape: Shape, profile: SensorProfile) -> tuple[float, Hint | None]:
-    """Quality from 0 to 1, and a hint where it is not enough."""
+def grain_of(skin: npt.NDArray[np.uint8], scratch: Scratch) -> float:
+    """How rough the skin is at the finest scale: log of the variance of its Laplacian over what light makes of noise.
+
+    A living finger lit from behind is soft: there is nothing but the sensor's noise, whose variance grows as the light.
+    """
+    rough = scratch(np.asarray(cv2.Laplacian(skin, cv2.CV_32F), np.float32))
+    return math.log((float(rough.var()) + 0.1) / (float(skin.mean()) + DARK))
+
+
+def grade(strength: Floats, grain: float, shape: Shape, profile: SensorProfile) -> tuple[float, Hint | None]:
+    """Quality from 0 to 1, and a hint where it is not enough, or where it is too odd to be a finger."""
     settings = profile.quality
     clarity = clarity_of(strength)
-    if clarity is None:
+    natural = settings.crests_min <= crests_of(strength) <= settings.crests_max
+    if clarity is None or not natural or grain > settings.grain_max:
         return 0.0, Hint.REMOVE_AND_RETRY
     clear = (clarity - settings.clarity) / settings.clarity_spread
-    rough = (shape.residual - settings.residual) / settings.residual_spread * settings.residual_weight
+    rough = (shape.residual - settings.residual) / settings.residual_spread
+    if max(clear, rough) > settings.odd_max or (rough < STRAIGHT and profile.edges.traced):
+        return 0.0, Hint.REMOVE_AND_RETRY
+    rough *= settings.residual_weight
     quality = 1 / (1 + math.exp(-max(-30.0, min(30.0, clear - rough))))
     if quality >= settings.accept:
         return quality, None
     return quality, Hint.CENTRE if rough > -clear else Hint.REMOVE_AND_RETRY
+
+
+def crests_of(strength: Floats) -> float:
+    """Share of the pixels that lie on a crest of curvature, a vein or what looks like one."""
+    return int(np.count_nonzero(strength)) / strength.size
 
 
 def _there(contrast: float, width: float, settings: QualitySettings) -> bool:

@@ -110,7 +110,7 @@ def start(name: str, size: tuple[int, int], framing: Framing) -> SensorProfile:
         unwrap=UnwrapSettings(192, 96, 54.0, 4, 3, 2.0),
         ridges=RidgeSettings(3.5, 0.9),
         search=SearchSettings(12, 25),
-        quality=QualitySettings(-3.0, 0.2, 0.5, 0.1, 0.5, -1.0, 0.0, 0.0, 9.0, 9.0, -9.0),
+        quality=QualitySettings(-3.0, 0.2, 0.5, 0.1, 0.5, -1.0, 0.0, 0.0, 9.0, 9.0, -9.0, 99.0, 1e9, 0.0, 9.0),
         decision=DecisionSettings(1.0, 0.04, 1.0, 1, 0),
     )
 

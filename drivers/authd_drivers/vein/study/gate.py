@@ -18,11 +18,14 @@ ASKED_AGAIN = 0.05
 """Share of presentations that the gate refuses."""
 RARE = 0.005
 """Share of presentations that may lie more oddly than the limits of the pose, before their slack."""
+ROUGHER = 0.5
+"""Added to the roughest grain: a little more noise is still a finger, paper and letters are far off."""
+ODD = 5.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Looks:
-    """How pictures look to the engine, a row each: contrast, width, slope, taper, clarity, residual (quality.py)."""
+    """How pictures look to the engine, a row each: `COLUMNS`, all of quality.py."""
 
     table: Floats
 
@@ -31,7 +34,7 @@ class Looks:
         return self.table[:, COLUMNS.index(name)]
 
 
-COLUMNS = ("contrast", "width", "slope", "taper", "clarity", "residual")
+COLUMNS = ("contrast", "width", "slope", "taper", "clarity", "residual", "grain", "crests")
 
 
 def look_at(paths: Sequence[Path], profile: SensorProfile) -> list[tuple[float, ...]]:
@@ -54,7 +57,8 @@ def _measures(frame: npt.NDArray[np.uint8], profile: SensorProfile) -> tuple[flo
     if found.clarity is None:
         return None
     lie = found.lie
-    return lie.contrast, lie.width, lie.slope, lie.taper, found.clarity, found.residual
+    lying = (lie.contrast, lie.width, lie.slope, lie.taper)
+    return *lying, found.clarity, found.residual, found.grain, found.crests
 
 
 def gate(rows: Sequence[tuple[float, ...]], profile: SensorProfile) -> QualitySettings:
@@ -78,6 +82,10 @@ def gate(rows: Sequence[tuple[float, ...]], profile: SensorProfile) -> QualitySe
         width_max=1.15 * high["width"],
         slope_max=max(0.15, 1.25 * high["slope"]),
         taper_min=min(0.6, 0.8 * low["taper"]),
+        grain_max=high["grain"] + ROUGHER,
+        odd_max=ODD,
+        crests_min=0.85 * low["crests"],
+        crests_max=1.15 * high["crests"],
     )
     return _rounded(replace(found, accept=float(np.quantile(_quality(looks, found), ASKED_AGAIN))))
 

@@ -68,8 +68,9 @@ class Extracted:
 
 def ungated(profile: SensorProfile) -> SensorProfile:
     """The same profile without a gate, so that every picture of a finger gets a template and a quality."""
+    shape = {"width_min": 0.0, "width_max": 9.0, "slope_max": 9.0, "taper_min": -9.0, "crests_min": 0.0}
     always = replace(
-        profile.quality, accept=-1.0, edge_contrast=0.0, width_min=0.0, width_max=9.0, slope_max=9.0, taper_min=-9.0
+        profile.quality, accept=-1.0, edge_contrast=0.0, grain_max=99.0, odd_max=1e9, crests_max=9.0, **shape
     )
     return replace(profile, quality=always)
 
