@@ -17,7 +17,7 @@ from authd_drivers.vein.engine.profile import SensorProfile, read_profile
 from authd_drivers.vein.engine.template import parse
 from authd_drivers.vein.study.commands import vein
 from authd_drivers.vein.study.dataset import DatasetError, read_folder
-from authd_drivers.vein.study.fit import FLOOR, fit, separation
+from authd_drivers.vein.study.fit import FLOOR, _threshold, fit, separation  # pyright: ignore[reportPrivateUsage]
 from authd_drivers.vein.study.framing import Framing, framings
 from authd_drivers.vein.study.gate import gate
 from authd_drivers.vein.study.trial import draw_plan
@@ -101,6 +101,14 @@ def test_separation_is_the_order_of_magnitude_of_the_false_match_rate_and_goes_o
     assert found[:3] == pytest.approx([0.0, np.log10(0.5), -1.0], abs=0.01)
     assert (np.diff(found) <= 0).all()
     assert found[-1] == FLOOR < found[3]
+
+
+def test_few_scores_do_not_make_a_low_threshold() -> None:
+    rng = np.random.default_rng(5)
+    many = rng.exponential(0.02, 1_000_000).astype(np.float32)
+    assert many.max() + 0.01 < _threshold(many) < many.max() + 0.05
+    few = [_threshold(many[at : at + 1000]) for at in range(0, 200_000, 1000)]
+    assert np.median(few) > np.quantile(many, 1 - 1e-5)
 
 
 def test_the_gate_asks_for_one_in_twenty_again() -> None:

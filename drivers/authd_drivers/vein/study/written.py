@@ -15,7 +15,7 @@ from authd_drivers.vein.study.texts import text
 NOTES = {
     "pitch": "millimetres of finger a pixel",
     "accept": "asks for about one presentation in twenty again",
-    "threshold": "the highest score between two people of one half of the folder, and a guard of 0.02",
+    "threshold": "above all scores between two people of one half of the folder, and where one in a million may be",
     "comparisons": "between two people of whom one at least is of the other half",
 }
 
