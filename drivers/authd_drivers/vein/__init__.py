@@ -3,6 +3,9 @@
 `[reader.vein-1] driver="vein", source="/dev/video0"` or `source="folder:/data"`; `profile="sdumla"` names the kind of
 sensor, `profile="/etc/authd-seat/mine.toml"` a file that `authd vein profile` wrote. For a folder: `after="1.0"`,
 `stay="0.5"` (seconds), or `trigger="/run/finger"`, a file that names the picture to show.
+
+Against false fingers: `lamp="/dev/gpiochip0"` and `lamp_lines="17,27"` where the lamps can be switched (lamps.py), and
+`pulse="2.5"` for a reader on which a finger may be asked to lie so many seconds. Both need limits in the profile.
 """
 
 from __future__ import annotations
@@ -27,7 +30,9 @@ def READER(settings: Mapping[str, str]) -> Reader:  # noqa: N802  # the one name
 
     try:
         profile = named(settings.get("profile", "sdumla"))
-        return VeinReader(_source(settings, profile), profile)
+        pulse = _seconds(settings, "pulse", 0.0)
+        _know(profile, "pulse" if pulse else None)
+        return VeinReader(_source(settings, profile), profile, pulse)
     except ProfileError as error:
         raise DriverError(Fault.NOT_PERMITTED, str(error)) from None
 
@@ -41,7 +46,21 @@ def _source(settings: Mapping[str, str], profile: SensorProfile) -> Source:
     from authd_drivers.vein.camera import CameraSource
     from authd_drivers.vein.engine.extract import sees_finger
 
-    return CameraSource(source, profile.width, profile.height, partial(sees_finger, profile=profile))
+    sees = partial(sees_finger, profile=profile)
+    if "lamp" not in settings:
+        return CameraSource(source, profile.width, profile.height, sees)
+    from authd_drivers.vein.camera import LitCameraSource
+    from authd_drivers.vein.lamps import GpioLamps
+
+    _know(profile, "glow", "level", "ink", "shade")
+    switch = GpioLamps(settings["lamp"], settings.get("lamp_lines", ""))
+    return LitCameraSource(source, profile.width, profile.height, sees, switch)
+
+
+def _know(profile: SensorProfile, *cues: str | None) -> None:
+    """See that the profile has limits for these cues: without them a lamp or a pulse would only look like a measure."""
+    if missing := {cue for cue in cues if cue is not None} - {row.cue for row in profile.pad}:
+        raise DriverError(Fault.NOT_PERMITTED, f"profile {profile.name}: [[pad]] has no limits for {min(missing)}")
 
 
 def _folder(folder: Path, settings: Mapping[str, str]) -> Source:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Protocol
@@ -14,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from authd.driver import DriverError, Fault
-from authd_drivers.vein.source import FingerGone, Frame, Image
+from authd_drivers.vein.source import FingerGone, Frame, Image, Light
 
 SETTLED = 2
 """Frames in a row that must agree before a finger counts as down, or as gone."""
@@ -22,6 +23,8 @@ QUEUED = 4
 STALE_NS = 150_000_000
 """Frames that the kernel may have kept for us, and the pause after which they are old."""
 FRAME_SECONDS = 2.0
+SETTLING = 2
+"""Frames after a lamp was switched that may still show the one before."""
 
 
 class Device(Protocol):
@@ -146,6 +149,94 @@ class CameraSource:
         if not good:
             raise _trouble(self._path)
         return Frame(_grey(picture, self._size))
+
+
+class Switch(Protocol):
+    """What switches the lamps (lamps.py)."""
+
+    def open(self) -> None:
+        """Claim them and light the one above. Raises `DriverError`."""
+        ...
+
+    def light(self, light: Light) -> None:
+        """Light this lamp alone. Raises `DriverError`."""
+        ...
+
+    def close(self) -> None:
+        """Let go of them; safe to call twice."""
+        ...
+
+
+class LitCameraSource(CameraSource):
+    """Implements `Source` and `Lamps`: the same camera beside lamps that can be switched.
+
+    Its exposure must be fixed (`v4l2-ctl -c auto_exposure=1`): one that follows the light would undo what the lamps do.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        width: int,
+        height: int,
+        sees: Callable[[Image], bool],
+        switch: Switch,
+        connect: Callable[[str, int, int], Device] | None = None,
+    ) -> None:
+        super().__init__(path, width, height, sees, connect)
+        self._switch = switch
+        self._lit: deque[Light] = deque()
+        self._now = Light.ON
+
+    async def open(self) -> None:
+        """Claim the camera and the lamps. Raises `DriverError`."""
+        await super().open()
+        try:
+            self._switch.open()
+        except BaseException:
+            await self.close()
+            raise
+        self._now = Light.ON
+
+    def light(self, lights: Sequence[Light]) -> None:
+        """Part of `Lamps`."""
+        self._lit = deque(lights)
+
+    async def finger(self) -> Frame:
+        """Part of `Source`."""
+        await self._plain()
+        return await super().finger()
+
+    async def frame(self) -> Frame:
+        """Part of `Source`: the next frame that `light` asked for. Without the lamp above no finger is looked for."""
+        if not self._lit:
+            await self._plain()
+            return await super().frame()
+        await self._to(self._lit.popleft())
+        return Frame((await self._grab()).pixels, self._now)
+
+    async def lifted(self) -> None:
+        """Part of `Source`."""
+        await self._plain()
+        await super().lifted()
+
+    async def close(self) -> None:
+        """Let go of the lamps and the camera."""
+        self._lit.clear()
+        self._switch.close()
+        await super().close()
+
+    async def _plain(self) -> None:
+        self._lit.clear()
+        await self._to(Light.ON)
+
+    async def _to(self, light: Light) -> None:
+        """Light this lamp and drop the frames in which the one before may still be seen."""
+        if light is self._now:
+            return
+        self._switch.light(light)
+        self._now = light
+        for _ in range(SETTLING):
+            (await self._grab()).wipe()
 
 
 def _connect(path: str, width: int, height: int) -> Device:

@@ -24,6 +24,7 @@ from authd_drivers.vein.source import FingerGone, Frame
 POLL_SECONDS = 0.01
 MAX_PICTURES = 100_000
 MAX_POINTER = 4096
+MAX_FILE = 64 * 1024 * 1024
 SUFFIXES = frozenset({".bmp", ".png", ".pgm", ".jpg", ".jpeg", ".tif", ".tiff"})
 
 
@@ -139,7 +140,7 @@ class FolderSource:
             self._showing.asked()
             shown = self._now()
             if shown and not (before and shown.serial == before.serial):
-                return _frame(shown.picture)
+                return await _frame(shown.picture)
             before = before if shown else None
             await asyncio.sleep(POLL_SECONDS)
 
@@ -148,7 +149,7 @@ class FolderSource:
         shown = self._now()
         if shown is None:
             raise FingerGone
-        return _frame(shown.picture)
+        return await _frame(shown.picture)
 
     async def lifted(self) -> None:
         """Return once no picture is shown, or another one than now: that one has come down since."""
@@ -178,9 +179,21 @@ def _pictures(folder: Path) -> list[Path]:
     return found
 
 
-def _frame(picture: Path) -> Frame:
+async def _frame(picture: Path) -> Frame:
+    """Read a picture, in a thread: a large one takes its time. Raises `DriverError`."""
+    return await asyncio.to_thread(_read, picture)
+
+
+def _read(picture: Path) -> Frame:
     """Read a picture as grey levels. The bytes of the file stay OpenCV's; it is a recording, not a capture."""
-    pixels = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE)
+    try:
+        if picture.stat().st_size > MAX_FILE:
+            raise DriverError(Fault.PROTOCOL, f"{picture.name}: at most {MAX_FILE} bytes are expected")
+        pixels = cv2.imread(str(picture), cv2.IMREAD_GRAYSCALE | cv2.IMREAD_ANYDEPTH)
+    except (OSError, MemoryError, cv2.error) as error:
+        raise DriverError(Fault.PROTOCOL, f"{picture.name}: {type(error).__name__}") from None
     if pixels is None:
         raise DriverError(Fault.PROTOCOL, f"{picture.name} is no picture")
+    if pixels.dtype != np.uint8:
+        raise DriverError(Fault.PROTOCOL, f"{picture.name}: 8 bits a pixel are expected")
     return Frame(np.asarray(pixels, np.uint8))

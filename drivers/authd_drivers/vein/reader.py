@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 from authd.driver import (
@@ -30,6 +30,7 @@ from authd.driver import (
 from authd_drivers.vein.engine.extract import Extraction, extract
 from authd_drivers.vein.engine.pad import LAMP_CUES, brightness, judge, measure, pulse
 from authd_drivers.vein.engine.profile import SensorProfile
+from authd_drivers.vein.engine.retake import Takes
 from authd_drivers.vein.source import FingerGone, Frame, Lamps, Light, Source
 
 MAX_WAITING = 32
@@ -47,8 +48,9 @@ class VeinReader:
     def __init__(self, source: Source, profile: SensorProfile, pulse_seconds: float = 0.0) -> None:
         """`pulse_seconds`: how long a finger is followed for its pulse before a sample is given; 0: not at all."""
         self._source, self._profile, self._pulse_seconds = source, profile, pulse_seconds
-        known = any(row.cue in LAMP_CUES for row in profile.pad)
-        self._lamps = source if isinstance(source, Lamps) and known else None
+        cues = {row.cue for row in profile.pad}
+        self._lamps = source if isinstance(source, Lamps) and cues & LAMP_CUES else None
+        self._takes = Takes() if "retake" in cues else None
 
     async def open(self) -> None:
         """Claim the device. Raises `DriverError`."""
@@ -142,7 +144,7 @@ class VeinReader:
             if result.template is None:
                 return result
             others = [frame for frame in frames if frame is not best] if lights else []
-            return replace(result, pad=await self._living(best, others, say))
+            return replace(result, pad=await self._living(result.template, best, others, say))
         except FingerGone:
             return result if result.template is None else Extraction(None, result.quality, Hint.TOO_FAST)
 
@@ -154,14 +156,25 @@ class VeinReader:
             raise DriverError(Fault.PROTOCOL, "a frame under another lamp")
         return frame
 
-    async def _living(self, best: Frame, others: Sequence[Frame], say: Say) -> float | None:
+    async def _living(self, template: bytes, best: Frame, others: Sequence[Frame], say: Say) -> float | None:
         """Return the score of a touch against false fingers, None where this sensor's profile has no limits for it."""
         if not self._profile.pad:
             return None
         cues = measure(best.pixels, [(frame.light, frame.pixels) for frame in others], self._profile)
+        if self._takes is not None:
+            cues |= self._retaken(self._takes, template, best, others)
         if self._pulse_seconds:
             cues["pulse"] = await self._pulse(say)
+        return self._judged(cues)
+
+    def _judged(self, cues: Mapping[str, float]) -> float | None:
         return judge(cues, self._profile.pad)
+
+    def _retaken(self, takes: Takes, template: bytes, best: Frame, others: Sequence[Frame]) -> dict[str, float]:
+        """Compare with the frames of earlier touches, and remember those of this one."""
+        likest = takes.likest(template, best.pixels)
+        takes.keep(template, [best.pixels, *(frame.pixels for frame in others if frame.light is Light.ON)])
+        return {} if likest is None else {"retake": likest}
 
     async def _pulse(self, say: Say) -> float:
         """Follow the finger's brightness. Raises `FingerGone`."""
