@@ -3,8 +3,8 @@
 `python -m tests.bench.vein_peer [--require-peer]`. The peer lives in an environment of its own (`make peer-vein`);
 where that was not made, nothing is measured and the bench says so. Pictures are of AUTHD_SDUMLA if it is set, else
 generated. Both sides are processes of one thread, asked in turn; a time is CPU time of the work alone, the median over
-the items. The ratios are to the peer at its most accurate (pipeline `plain`, displacement `near`); at the displacement
-that it ships, its match is less accurate and up to twice as fast on these pictures: `peer_compare_shipped_us`.
+the items. The ratios are to the peer's match at its most accurate (`near`); with the displacement that it ships, it is
+less accurate and up to twice as fast on these pictures: `peer_compare_shipped_us`.
 """
 
 from __future__ import annotations

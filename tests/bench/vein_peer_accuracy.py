@@ -70,12 +70,12 @@ def read(path: Path, turn: int, canvas: tuple[int, int] | None) -> Image:
     return wide
 
 
-def veins(path: Path, *, pipeline: str, turn: int, canvas: tuple[int, int] | None) -> npt.NDArray[Any]:
-    return Peer(pipeline).extract(read(path, turn, canvas)).astype(np.uint8)
+def veins(path: Path, *, shows: str, turn: int, canvas: tuple[int, int] | None) -> npt.NDArray[Any]:
+    return Peer(shows).extract(read(path, turn, canvas)).astype(np.uint8)
 
 
 def score(pairs: Sequence[Pair], *, displacement: tuple[int, int]) -> list[float]:
-    peer = Peer("shipped")
+    peer = Peer("finger")
     return [peer.compare(_maps[a], _maps[b], displacement) for a, b in pairs]
 
 
@@ -116,7 +116,7 @@ def lines(asked: argparse.Namespace) -> Iterator[dict[str, object]]:
     taken = reported(fingers(asked.folder, asked.pattern), asked.fingers)
     paths = [path for each in taken for path in each]
     takes = [number for number, each in enumerate(taken) for _ in each]
-    work = partial(veins, pipeline=asked.pipeline, turn=asked.turn, canvas=asked.canvas)
+    work = partial(veins, shows=asked.shows, turn=asked.turn, canvas=asked.canvas)
     with get_context("spawn").Pool(asked.jobs) as pool:
         maps = pool.map(work, paths, chunksize=4)
     genuine, others = chosen(takes, min(asked.impostors, len(takes) ** 2 // 4), random.Random(1))
@@ -124,7 +124,7 @@ def lines(asked: argparse.Namespace) -> Iterator[dict[str, object]]:
         scores = score_all(genuine + others, maps, displacement, asked.jobs)
         split = np.split(scores, [len(genuine)])
         head = {
-            "setting": f"{asked.pipeline}, {name}",
+            "setting": f"{asked.shows}, {name}",
             "displacement": displacement,
             "fingers": len(taken),
             "pictures": len(paths),
@@ -142,7 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("pattern")
-    parser.add_argument("--pipeline", choices=PIPELINES, default="plain")
+    parser.add_argument("--shows", choices=PIPELINES, default="finger")
     parser.add_argument("--turn", type=int, choices=(0, 90, 180, 270), default=0, help="degrees anticlockwise")
     parser.add_argument("--canvas", type=size, help="rows x columns: pictures of different sizes laid on one")
     parser.add_argument("--fingers", type=int, default=1000, help="no more fingers than these")

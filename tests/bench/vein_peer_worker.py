@@ -37,12 +37,12 @@ class Side(Protocol):
 
 
 class PeerSide:
-    """The peer's pipeline that is the most accurate on SDUMLA; a pair at a time, as it knows no other way."""
+    """The peer's pipeline as it is shipped; a pair at a time, as it knows no other way."""
 
     def __init__(self) -> None:
         from tests.bench.vein_peer_pipeline import Peer, displacements
 
-        self._peer, self._displacements = Peer("plain"), displacements
+        self._peer, self._displacements = Peer("finger"), displacements
         self._maps: list[npt.NDArray[Any]] = []
 
     def extract(self, frame: Image) -> dict[str, Any]:
