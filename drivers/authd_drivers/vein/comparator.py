@@ -16,7 +16,7 @@ import numpy as np
 
 from authd.driver import Candidates, DriverError, Fault, Hint, Known, Reference, Roster, Scored, roster_size
 from authd_drivers.vein.decision import decide, decide_two
-from authd_drivers.vein.engine.compare import compare, unmoved, words
+from authd_drivers.vein.engine.compare import SAME, compare, unmoved, words
 from authd_drivers.vein.engine.enrol import agreeing
 from authd_drivers.vein.engine.fusion import roster_row
 from authd_drivers.vein.engine.gallery import Gallery, Ranking
@@ -33,8 +33,6 @@ from authd_drivers.vein.renewal import replaced
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-SAME = 0.98
-"""Correlation without any shift above which two probes are one recording; two touches of SDUMLA reach 0.875."""
 REMEMBERED = 1024
 
 
@@ -161,7 +159,7 @@ class VeinComparator:
         return Known(max(likely, key=lambda each: each.score, default=None))
 
     def _ranked(self, template: Template, scope: Sequence[str]) -> Ranking:
-        return self._gallery.rank(words(template.bits), template.profile, scope, SAME)
+        return self._gallery.rank(words(template.bits), template.profile, scope)
 
     def _row(self, profile: int, scope: Sequence[str], fingers: int) -> RosterSettings | None:
         """What was measured for a roster like this one."""
