@@ -30,7 +30,7 @@ from authd.core.model import (
     SubjectId,
 )
 from authd.core.ports import ONE_FINGER, SUSPECT, Asked, Clock, PortError, Sample, Unavailable
-from authd.driver import Roster
+from authd.service.holdings import Holdings
 from authd.service.host.frames import (
     Answer,
     Ended,
@@ -104,7 +104,7 @@ class _Call:
     answers: list[Message] = field(default_factory=list[Message])
 
 
-class ChildVerifier:
+class ChildVerifier(Holdings):
     """The supervised verifier child. `run` belongs into the daemon's TaskGroup.
 
     key: file of the host key; store: id of the store; comparators: modality -> `module:attribute` as the registry finds
@@ -123,6 +123,7 @@ class ChildVerifier:
         shared: Mapping[str, tuple[str, ...]] | None = None,
         lenient: bool = False,
     ) -> None:
+        super().__init__()
         self._readers, self._gallery, self._clock = readers, gallery, clock
         self._factors = {id_: Factor(each.modality) for id_, each in readers.items() if each.kind == "touch"}
         start = Start(
@@ -138,10 +139,6 @@ class ChildVerifier:
         self._calls: dict[int, _Call] = {}
         self._op = 0
         self._busy: set[ReaderId] = set()
-        self._counts: dict[str, dict[str, dict[str, set[str]]]] = {}
-        """Templates, without their versions, by modality, person and finger."""
-        self._fmr: dict[str, float] = {}
-        self._rosters: dict[str, tuple[Roster, ...]] = {}
 
     async def run(self) -> None:
         """Keep the child alive and its gallery loaded, until cancelled."""
@@ -249,27 +246,6 @@ class ChildVerifier:
         finally:
             self._busy.discard(reader)
 
-    def templates(self, modality: str, scope: Iterable[SubjectId]) -> int:
-        """Return how many references a touch is compared with."""
-        return sum(sum(fingers.values()) for fingers in self.fingers(modality, scope))
-
-    def fingers(self, modality: str, scope: Iterable[SubjectId]) -> Sequence[Mapping[str, int]]:
-        """Return of each person how many references of each finger a touch is compared with."""
-        counts = self._counts.get(modality, {})
-        return [{finger: len(held) for finger, held in counts.get(subject, {}).items()} for subject in scope]
-
-    def rosters(self, modality: str) -> Sequence[Roster]:
-        """Return what the comparator has measured of whole searches."""
-        return self._rosters.get(modality, ())
-
-    def false_identification(self, modality: str, scope: Iterable[SubjectId]) -> float:
-        """Return the bound FMR x templates of one touch; 1.0 while nothing is known of the comparator."""
-        return min(1.0, self._fmr.get(modality, 1.0) * max(1, self.templates(modality, scope)))
-
-    def fmr(self, modality: str) -> float | None:
-        """Return the comparator's false match rate of one comparison; None until it has said."""
-        return self._fmr.get(modality)
-
     # Enrolment and the store.
 
     async def enrol(
@@ -327,8 +303,7 @@ class ChildVerifier:
         async with self._writing:
             if self.ready.is_set():
                 await self._ask([Remove(subject)], ANSWER_SECONDS)
-            for counts in self._counts.values():
-                counts.pop(subject, None)
+            self._uncount(subject)
 
     async def reload(self) -> None:
         """Give the whole gallery anew, after a change in the store that `add` and `remove` do not tell."""
@@ -353,14 +328,7 @@ class ChildVerifier:
             log.error("%d templates do not open in their slots: run `authd ledger verify`", len(spoiled))
         self._count([each for each in sealed.templates if each.reference not in spoiled], anew)
         self.spoiled = spoiled if anew else self.spoiled | spoiled
-        self._fmr, self._rosters = dict(last.fmr), dict(last.rosters)
-
-    def _count(self, templates: Iterable[SealedTemplate], anew: bool) -> None:
-        if anew:
-            self._counts.clear()
-        for each in templates:
-            fingers = self._counts.setdefault(each.modality, {}).setdefault(each.subject, {})
-            fingers.setdefault(each.finger, set()).add(each.id)
+        self._measured(last.fmr, last.rosters)
 
     async def _ask(self, messages: Iterable[Message], seconds: float) -> list[Message]:
         """Send one operation and return its answers, the last of which ends it. Raises `Unavailable`."""

@@ -26,7 +26,7 @@ from authd.service.config import Config, load
 from authd.service.daemon import Daemon, serve
 from authd.service.ledger.trouble import LedgerFormat
 from authd.service.parts import Parts, make, source
-from authd.service.pdp import BundleError, Loaded, Refused
+from authd.service.pdp import BundleError, Loaded, Refused, Scope
 
 TOML = """\
 [host]
@@ -143,6 +143,22 @@ def test_a_page_that_is_wanted_and_not_there_is_said(parts: Parts) -> None:
 def test_before_the_comparator_has_spoken_nobody_is_identified(parts: Parts) -> None:
     state: Any = Daemon(parts).state()
     assert state["identification"][ONE]["permitted"] is False
+
+
+def test_each_seat_says_how_many_are_looked_for_and_by_how_many_fingers(parts: Parts, mocker: Any) -> None:
+    said = Scope(3.2e-5, 1e-4, 720, 181, 2, 120, 7, 0.067)
+    mocker.patch.object(parts.roster, "bound", return_value=said)
+    state: Any = Daemon(parts).state()
+    assert state["identification"][ONE] == {
+        "permitted": True,
+        "people": 120,
+        "fingers": 2,
+        "people_with_fewer_fingers": 7,
+        "bound": 3.2e-5,
+        "limit": 1e-4,
+        "fnir_percent": 0.067,
+        "templates": 720,
+    }
 
 
 def test_the_ledgers_health_reaches_every_seat(parts: Parts) -> None:
