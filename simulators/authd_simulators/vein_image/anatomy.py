@@ -12,15 +12,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from authd_simulators.vein_image.recipe import CALIBRATED, Recipe
 
 MAP_WIDTH = 440
 """Columns of the unrolled map: the picture's 320 and what a shift brings in from either side."""
 MAP_HEIGHT = 220
 """Rows of the unrolled map: -110 to +109 degrees around the finger, 0 facing the camera."""
 MARGIN = (MAP_WIDTH - 320) // 2
-TEXTURE = 0.05
 
 Floats = NDArray[np.float32]
 
@@ -74,13 +76,14 @@ class Anatomy:
     axis: Floats
     """How far the middle line strays from straight, for each map column."""
     glow: Floats
-    """Brightness of the tissue for each map column: joints let more light through, the tip less."""
-    shade: Floats
-    """Slow unevenness of the tissue over the map, about 1."""
+    """Light that comes through the tissue at each cell of the map: joints let more through, the tip less."""
     contrast: float
-    """How well this person's veins show at all."""
+    """How well this finger's veins show at all."""
     wilfulness: float
     """How differently this person lays the finger down each time: 1 usual, heavy-tailed up to 4."""
+    centre: float
+    """How far below the picture's middle this person lays the finger, pixels."""
+    recipe: Recipe
 
 
 def finger_seed(person: str, finger: Finger) -> str:
@@ -89,21 +92,24 @@ def finger_seed(person: str, finger: Finger) -> str:
 
 
 @lru_cache(maxsize=2048)
-def anatomy(seed: str) -> Anatomy:
+def anatomy(seed: str, recipe: Recipe = CALIBRATED) -> Anatomy:
     """Grow the finger that belongs to a seed of `finger_seed`; the same seed always gives the same finger."""
     person, _, finger = seed.partition("/")
     habits = generator(f"person:{person}")
     rng = generator(f"finger:{seed}")
-    joints = (MARGIN + 45 + rng.normal(0, 10), MARGIN + 225 + rng.normal(0, 10))
-    slim = 0.93 if finger.endswith("ring") else 1.0
+    joints = (MARGIN + 45 + rng.normal(0, recipe.joint_along), MARGIN + 225 + rng.normal(0, recipe.joint_along))
+    slim = recipe.thickness * (0.93 if finger.endswith("ring") else 1.0)
+    size, showing, wilful, centre = habits.normal(1.0, 0.07), habits.normal(), habits.standard_t(3.5), habits.normal()
+    showing = recipe.contrast_people * showing + recipe.contrast_fingers * rng.normal()
     return Anatomy(
-        vessels=_vessels(rng),
-        radius=_radius(rng, joints, slim * float(habits.normal(1.0, 0.07))),
-        axis=_slow_line(rng, 3.0),
-        glow=_glow(rng, joints),
-        shade=(1 + _slow_map(rng, 0.07)) * (1 + _texture(rng)),
-        contrast=float(np.clip(habits.normal(1.0, 0.22) * rng.normal(1.0, 0.12), 0.35, 1.6)),
-        wilfulness=float(np.clip(np.exp(0.45 * habits.standard_t(3.5)), 0.2, 4.0)),
+        vessels=_vessels(rng, recipe),
+        radius=_radius(rng, joints, slim * float(np.clip(size, 0.82, 1.2)), recipe.outline),
+        axis=_slow_line(rng, 3.0 * recipe.outline),
+        glow=_glow(rng, joints, recipe) * _tissue(rng, recipe),
+        contrast=float(np.clip(recipe.contrast * np.exp(showing), 0.1, 1.5)),
+        wilfulness=float(np.clip(np.exp(recipe.wilful * wilful), 0.2, 4.0)),
+        centre=float(recipe.centre + recipe.centre_people * centre + rng.normal(0, 3.0)),
+        recipe=recipe,
     )
 
 
@@ -112,23 +118,23 @@ def generator(seed: str) -> np.random.Generator:
     return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:16], "big"))
 
 
-def _vessels(rng: np.random.Generator) -> tuple[Vessel, ...]:
-    trunks = _trunks(rng)
+def _vessels(rng: np.random.Generator, recipe: Recipe) -> tuple[Vessel, ...]:
+    trunks = _trunks(rng, recipe)
     links = [_link(rng, trunks) for _ in range(rng.integers(4, 11))]
     twigs = [_twig(rng, [*trunks, *links]) for _ in range(rng.integers(3, 10))]
     return (*trunks, *links, *twigs)
 
 
-def _trunks(rng: np.random.Generator) -> list[Vessel]:
+def _trunks(rng: np.random.Generator, recipe: Recipe) -> list[Vessel]:
     """Two to four veins along the whole finger, spread around its lower side."""
     count = int(rng.integers(2, 5))
     rows = np.linspace(-48, 48, count) + rng.normal(0, 13, count)
-    return [_trunk(rng, float(row)) for row in rows]
+    return [_trunk(rng, float(row), recipe.wander) for row in rows]
 
 
-def _trunk(rng: np.random.Generator, row: float) -> Vessel:
+def _trunk(rng: np.random.Generator, row: float, wander: float) -> Vessel:
     columns = np.linspace(-10, MAP_WIDTH + 10, 9)
-    rows = row + rng.normal(0, 6) * np.linspace(-1, 1, 9) + np.cumsum(rng.normal(0, 9.0, 9))
+    rows = row + rng.normal(0, 6) * np.linspace(-1, 1, 9) + np.cumsum(rng.normal(0, wander, 9))
     line = smooth_line(np.stack([columns, rows - rows.mean() + row], axis=1))
     return Vessel(Rank.TRUNK, line, rng.uniform(5.0, 8.5), rng.uniform(0.1, 0.8), rng.uniform(0.34, 0.62))
 
@@ -168,21 +174,26 @@ def smooth_line(line: object) -> Floats:
     return points
 
 
-def _radius(rng: np.random.Generator, joints: tuple[float, float], size: float) -> Floats:
+def _radius(rng: np.random.Generator, joints: tuple[float, float], size: float, uneven: float) -> Floats:
     """Half the width: thicker towards the palm, a knuckle's bulge at each joint."""
     x = np.arange(MAP_WIDTH)
-    radius = 63 - 13 * (x - MARGIN) / 320 + _slow_line(rng, 1.0)
+    radius = 63 - 13 * (x - MARGIN) / 320 + _slow_line(rng, uneven)
     for joint, bulge in zip(joints, (2.5, 3.5), strict=True):
-        radius = radius + bulge * np.exp(-(((x - joint) / 32) ** 2))
-    return floats(radius * np.clip(size, 0.82, 1.2))
+        radius = radius + uneven * bulge * np.exp(-(((x - joint) / 32) ** 2))
+    return floats(radius * size)
 
 
-def _glow(rng: np.random.Generator, joints: tuple[float, float]) -> Floats:
-    """Brightness along the finger: cartilage passes light, bone and the nail's end do not."""
+def _glow(rng: np.random.Generator, joints: tuple[float, float], recipe: Recipe) -> Floats:
+    """Brightness over the map: a joint's cartilage passes light, bone and the nail's end do not."""
     x = np.arange(MAP_WIDTH)
-    glow = rng.normal(62, 5) + _slow_line(rng, 4.0)
-    for joint, height, spread in zip(joints, rng.normal((66, 46), 14), (34, 30), strict=True):
-        glow = glow + max(8.0, height) * np.exp(-(((x - joint) / spread) ** 2))
+    theta = np.arange(MAP_HEIGHT)[:, None] - MAP_HEIGHT / 2
+    level = 60 * np.exp(rng.normal(0, recipe.level))
+    glow = level + _slow_line(rng, 4.0)[None, :] + np.zeros((MAP_HEIGHT, 1), np.float32)
+    for joint, height, spread in zip(joints, rng.normal((62, 44), 18), (32, 30), strict=True):
+        along = np.exp(-(((x - joint) / (spread * rng.uniform(0.8, 1.25))) ** 2))
+        middle, reach = rng.normal(-4, 10), recipe.joint_around * rng.uniform(0.75, 1.3)
+        around = np.exp(-(((theta - middle) / reach) ** 2) / 2)
+        glow = glow + recipe.joint * level / 60 * max(8.0, height) * along[None, :] * (0.15 + 0.85 * around)
     return floats(glow * (1 - 0.45 / (1 + np.exp(-(x - MARGIN - 300) / 14))))
 
 
@@ -190,14 +201,18 @@ def _slow_line(rng: np.random.Generator, size: float) -> Floats:
     return floats(slow_field(rng, size, (1, MAP_WIDTH), (2, 7))[0])
 
 
-def _slow_map(rng: np.random.Generator, size: float) -> Floats:
-    return slow_field(rng, size, (MAP_HEIGHT, MAP_WIDTH), (6, 9))
+def _tissue(rng: np.random.Generator, recipe: Recipe) -> Floats:
+    """Factor on the light, about 1: slow unevenness, and the grain of the tissue itself; no two fingers share it."""
+    slow = slow_field(rng, recipe.cloud, (MAP_HEIGHT, MAP_WIDTH), (5, 8))
+    fine = grain(rng, recipe.grain_fine, recipe.grain_size)
+    return floats(np.exp(slow + fine + grain(rng, recipe.grain_coarse, 2 * recipe.grain_size)))
 
 
-def _texture(rng: np.random.Generator) -> Floats:
-    """Return the grain of the tissue itself, drawn out along the finger: no two fingers share it."""
-    fine = slow_field(rng, TEXTURE, (MAP_HEIGHT, MAP_WIDTH), (22, 26))
-    return floats(fine + slow_field(rng, TEXTURE, (MAP_HEIGHT, MAP_WIDTH), (12, 15)))
+def grain(rng: np.random.Generator, size: float, reach: float) -> Floats:
+    """Return a field over the map of standard deviation `size`, its grains about `reach` pixels, longer lengthwise."""
+    noise = rng.standard_normal((MAP_HEIGHT, MAP_WIDTH), np.float32)
+    blurred = cv2.GaussianBlur(noise, (0, 0), 1.3 * reach, sigmaY=reach)
+    return floats(blurred * np.float32(size * 2 * np.sqrt(np.pi * 1.3) * reach))
 
 
 def slow_field(rng: np.random.Generator, size: float, shape: tuple[int, int], knots: tuple[int, int]) -> Floats:

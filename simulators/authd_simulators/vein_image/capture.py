@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from authd_simulators.vein_image.anatomy import MAP_HEIGHT, MAP_WIDTH, MARGIN, Anatomy, Floats, Rank, Vessel, floats
+from authd_simulators.vein_image.anatomy import MAP_HEIGHT, MAP_WIDTH, MARGIN, Anatomy, Floats, Rank, floats
+from authd_simulators.vein_image.recipe import Recipe
 
 WIDTH = 320
 HEIGHT = 240
@@ -52,6 +53,9 @@ class Pose:
     blur: float
     motion: float
     noise: float
+    veil: float = 0.0
+    haze: float = 0.0
+    """Share of the light that was scattered on the skin and shows nothing."""
     tip: float = math.inf
     """Map column where the finger ends."""
 
@@ -85,13 +89,25 @@ def capture(
     return expose(seen.light, seen.pose.noise, grain or rng)
 
 
-def look(anatomy: Anatomy, rng: np.random.Generator, presentation: Presentation = Presentation.GOOD) -> Look:
-    """Lay the finger down; what the camera then sees under the lamp above, before the sensor's noise."""
+def look(
+    anatomy: Anatomy,
+    rng: np.random.Generator,
+    presentation: Presentation = Presentation.GOOD,
+    again: np.random.Generator | None = None,
+) -> Look:
+    """Lay the finger down; what the camera then sees under the lamp above, before the sensor's noise.
+
+    `again` draws what is new in another picture of a finger that was not lifted.
+    """
     pose = draw_pose(anatomy, rng, presentation)
+    if again:
+        _fidget(pose, anatomy.recipe, again)
     column, sine, inside = _project(anatomy, pose)
     tissue = _tissue(anatomy, pose, rng, column, sine)
+    if again:
+        tissue *= np.exp(_uneven(again, pose.veil * anatomy.recipe.again * 2))
     if presentation in (Presentation.WET, Presentation.DRY):
-        tissue *= _skin(rng, presentation)
+        tissue = _hazy(tissue, pose.haze) * _skin(rng, presentation)
     light = np.where(inside > 0, tissue * inside + housing() * (1 - inside), housing())
     return Look(pose, _smear(light.astype(np.float32), pose, rng), column, sine, inside)
 
@@ -103,25 +119,36 @@ def empty(rng: np.random.Generator) -> Image:
 
 def draw_pose(anatomy: Anatomy, rng: np.random.Generator, presentation: Presentation) -> Pose:
     """Draw one touch of a person as wilful as `anatomy` says, laid down as `presentation` says."""
-    w = anatomy.wilfulness
+    recipe = anatomy.recipe
+    w = min(recipe.worst, max(recipe.best, anatomy.wilfulness * math.exp(recipe.mood * rng.standard_t(3.5))))
     pose = Pose(
-        dx=rng.normal(0, 4.5 * w),
-        dy=rng.normal(-4, 7.0 * math.sqrt(w)),
-        angle=rng.normal(0, 1.2 * math.sqrt(w)),
-        roll=rng.normal(0, 2.3 * w),
-        scale=1 + rng.normal(0, 0.015 * w),
-        warp=0.45 * w,
-        dilation=math.exp(rng.normal(0, 0.08)),
-        dropout=min(0.5, 0.04 * w),
+        dx=rng.normal(0, recipe.dx * w),
+        dy=anatomy.centre + rng.normal(0, recipe.dy * w),
+        angle=rng.normal(0, recipe.angle * w),
+        roll=rng.normal(0, recipe.roll * w),
+        scale=1 + rng.normal(0, recipe.scale * w),
+        warp=recipe.warp * w,
+        dilation=math.exp(rng.normal(0, recipe.dilation)),
+        dropout=min(0.5, recipe.dropout * w),
         exposure=math.exp(rng.normal(0, 0.10)),
         lamp=rng.normal(0, 0.10),
-        contrast=anatomy.contrast * math.exp(rng.normal(0, 0.12)),
-        blur=1.0 + abs(rng.normal(0, 0.2 * w)),
-        motion=abs(rng.normal(0, 0.6 * w)),
+        contrast=anatomy.contrast * math.exp(rng.normal(0, recipe.contrast_touches)),
+        blur=1.0 + abs(rng.normal(0, recipe.blur * w)),
+        motion=abs(rng.normal(0, recipe.motion * w)),
         noise=1.0,
+        veil=recipe.veil * math.sqrt(w),
     )
     _spoil(pose, presentation, rng)
     return pose
+
+
+def _fidget(pose: Pose, recipe: Recipe, rng: np.random.Generator) -> None:
+    """Move a little."""
+    pose.dx += rng.normal(0, recipe.dx * recipe.again)
+    pose.dy += rng.normal(0, recipe.dy * recipe.again)
+    pose.roll += rng.normal(0, recipe.roll * recipe.again)
+    pose.contrast *= math.exp(rng.normal(0, recipe.contrast_touches * recipe.again))
+    pose.exposure *= math.exp(rng.normal(0, 0.1 * recipe.again))
 
 
 def _spoil(pose: Pose, presentation: Presentation, rng: np.random.Generator) -> None:
@@ -130,11 +157,11 @@ def _spoil(pose: Pose, presentation: Presentation, rng: np.random.Generator) -> 
         case Presentation.GOOD:
             pass
         case Presentation.WET:
-            pose.contrast *= 0.22
+            pose.haze = rng.uniform(0.7, 0.9)
             pose.blur += 4.5
             pose.exposure *= 1.25
         case Presentation.DRY:
-            pose.contrast *= 0.25
+            pose.haze = rng.uniform(0.6, 0.85)
             pose.blur += 3.5
             pose.noise *= 2.5
             pose.dropout = 0.6
@@ -173,33 +200,41 @@ def _tissue(anatomy: Anatomy, pose: Pose, rng: np.random.Generator, column: Floa
     degrees = np.degrees(np.arcsin(bounded)) + np.float32(pose.roll + MAP_HEIGHT / 2)
     rows = degrees + _field(rng, pose.warp)
     columns = column + _field(rng, pose.warp)
-    density = _density(anatomy.vessels, pose, rng) * np.float32(-pose.contrast)
-    through = np.exp(density) * anatomy.shade * anatomy.glow[None, :]
+    through = _transmission(anatomy, pose, rng) * anatomy.glow
     seen = cv2.remap(through, columns, rows, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     square = bounded * bounded
     rim = np.float32(0.90) + np.float32(0.25) * square + np.float32(0.35) * square**4 + np.float32(0.75) * square**24
     lamp = 1 - np.float32(pose.lamp) * bounded
-    return floats(seen * rim * lamp * np.float32(pose.exposure) + np.float32(BLACK_LEVEL))
+    veil = np.exp(_uneven(rng, pose.veil))
+    return floats(seen * rim * lamp * veil * np.float32(pose.exposure) + np.float32(BLACK_LEVEL))
 
 
-def _density(vessels: tuple[Vessel, ...], pose: Pose, rng: np.random.Generator) -> Floats:
-    """Optical density of the vessels on the unrolled map, each blurred by the tissue above it."""
-    layers = np.zeros((3, MAP_HEIGHT * 2, MAP_WIDTH * 2), np.uint8)
-    for vessel in sorted(vessels, key=lambda each: each.darkness):
+def _transmission(anatomy: Anatomy, pose: Pose, rng: np.random.Generator) -> Floats:
+    """Share of light that the vessels let by on the unrolled map, each blurred by the tissue above it.
+
+    Drawn at half the size: nothing here is sharper than that.
+    """
+    layers = np.zeros((3, MAP_HEIGHT // 2, MAP_WIDTH // 2), np.uint8)
+    for vessel in sorted(anatomy.vessels, key=lambda each: each.darkness):
         if vessel.rank is Rank.TWIG and rng.random() < 3 * pose.dropout:
             continue
         if vessel.rank is Rank.LINK and rng.random() < pose.dropout:
             continue
         layer = layers[min(2, int(vessel.depth * 3))]
-        thickness = max(1, round(2 * vessel.width * pose.dilation))
-        line = (vessel.line * 2 + (0, MAP_HEIGHT)) * 16
+        thickness = max(1, round(vessel.width * pose.dilation / 2))
+        line = vessel.line * 8 + np.array([0, MAP_HEIGHT * 4], np.float32)
         cv2.polylines(layer, [line.astype(np.int32)], False, vessel.darkness * 255, thickness, cv2.LINE_AA, 4)
-    small = [cv2.resize(layer, (MAP_WIDTH, MAP_HEIGHT), interpolation=cv2.INTER_AREA) for layer in layers]
-    blurred = [
-        cv2.GaussianBlur(layer.astype(np.float32), (0, 0), sigma)
-        for layer, sigma in zip(small, (2.4, 3.6, 5.2), strict=True)
-    ]
-    return floats((blurred[0] + blurred[1] + blurred[2]) * np.float32(1 / 255))
+    density = np.zeros(layers.shape[1:], np.float32)
+    for layer, sigma in zip(layers, (2.4, 3.6, 5.2), strict=True):
+        density += cv2.GaussianBlur(layer.astype(np.float32), (0, 0), sigma / 2 * anatomy.recipe.depth_blur)
+    density = cv2.resize(density, (MAP_WIDTH, MAP_HEIGHT), interpolation=cv2.INTER_LINEAR)
+    return floats(np.exp(density * np.float32(-pose.contrast / 255)))
+
+
+def _uneven(rng: np.random.Generator, size: float) -> Floats:
+    """Field over the picture that changes within about 8 pixels."""
+    coarse = rng.normal(0, size * 1.4, (HEIGHT // 8, WIDTH // 8)).astype(np.float32)
+    return floats(cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC))
 
 
 def _field(rng: np.random.Generator, size: float) -> Floats:
@@ -208,12 +243,17 @@ def _field(rng: np.random.Generator, size: float) -> Floats:
     return floats(cv2.resize(coarse, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC))
 
 
+def _hazy(tissue: Floats, share: float) -> Floats:
+    """Mix with light from everywhere around."""
+    return floats(tissue * np.float32(1 - share) + cv2.GaussianBlur(tissue, (0, 0), 24) * np.float32(share))
+
+
 def _skin(rng: np.random.Generator, presentation: Presentation) -> Floats:
     """Factor on the light: a film of water has bright patches, dry skin has flakes and creases across the finger."""
     if presentation is Presentation.WET:
-        patches = rng.normal(0, 0.14, (6, 8)).astype(np.float32)
+        patches = rng.normal(0, 0.10, (6, 8)).astype(np.float32)
         return floats(np.exp(cv2.resize(patches, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)))
-    flakes = rng.normal(0, 0.18, (HEIGHT // 8, WIDTH // 2)).astype(np.float32)
+    flakes = rng.normal(0, 0.06, (HEIGHT // 8, WIDTH // 2)).astype(np.float32)
     return floats(np.exp(cv2.resize(flakes, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)))
 
 
