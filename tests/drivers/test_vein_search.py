@@ -13,7 +13,7 @@ from authd_drivers.vein.engine import bank as bank_module
 from authd_drivers.vein.engine.bank import SHARE, SURVIVORS, Bank, Slot
 from authd_drivers.vein.engine.compare import FINE, ROUGH, coarse, lattices, words
 from authd_drivers.vein.engine.gallery import REFINED, Gallery
-from authd_drivers.vein.engine.lattice import Lattice
+from authd_drivers.vein.engine.lattice import OVERLAP, WEIGHT, Lattice
 from authd_drivers.vein.engine.profile import SearchSettings
 from authd_drivers.vein.engine.template import Template, pack, parse
 from tests.drivers.veins import probes, references
@@ -56,10 +56,12 @@ def defined(a: Words, b: Words, size: tuple[int, int], most: tuple[int, int] = (
     for down in range(max(1 - rows, -most[0]), min(rows, most[0] + 1)):
         for right in range(max(1 - columns, -most[1]), min(columns, most[1] + 1)):
             n = (rows - abs(down)) * (columns - abs(right))
-            if n >= 0.6 * rows * columns:
+            if n >= OVERLAP * rows * columns:
                 u = x[max(0, -down) : rows - max(0, down), max(0, -right) : columns - max(0, right)]
                 v = y[max(0, down) : rows + min(0, down), max(0, right) : columns + min(0, right)]
-                best = max(best, phi(n, int(u.sum()), int(v.sum()), int((u & v).sum())))
+                weight = np.float32(n) / np.float32(rows * columns)
+                score = phi(n, int(u.sum()), int(v.sum()), int((u & v).sum()))
+                best = max(best, (score * np.array([weight]) ** np.float32(WEIGHT))[0])
     return best
 
 

@@ -24,7 +24,7 @@ from authd_drivers.vein.engine.quality import (
     something_there,
 )
 from authd_drivers.vein.engine.region import view
-from authd_drivers.vein.engine.ridges import ridge_pixels, ridge_strength
+from authd_drivers.vein.engine.ridges import ridge_pixels, ridge_strength, vein_strength
 from authd_drivers.vein.engine.scratch import Scratch
 from authd_drivers.vein.engine.template import Template, pack, pool
 from authd_drivers.vein.engine.unwrap import Shape, fit_shape, unwrap, whole_view
@@ -64,7 +64,7 @@ def extract(frame: Image, profile: SensorProfile) -> Extraction:
         quality, hint = grade(strength, grain_of(skin, scratch), shape, profile)
         if hint:
             return Extraction(None, quality, hint)
-        bits = pool(ridge_pixels(strength, profile.ridges))
+        bits = pool(ridge_pixels(vein_strength(skin, profile.ridges, scratch), profile.ridges))
     return Extraction(pack(Template(profile.id, quality, bits)), quality, None)
 
 

@@ -1,10 +1,15 @@
-"""Step 3: veins as crests of curvature (Miura, Nagasaka and Miyatake 2007, "maximum curvature"), in four directions.
+"""Step 3: veins as crests: where the brightness across a direction is most of a dent.
 
-A vein is darker than its surroundings, so that the brightness across it is a dent. Where the curvature of the
-brightness along one of four directions has a positive local maximum in that direction, the pixel lies on a crest.
+What makes a template (`vein_strength`) is measured with filters that are longer along the vein than across it, in eight
+directions, on the logarithm of brightness: noise has no direction, and a dark picture's veins are as deep as a bright
+one's. How clear a capture is (`ridge_strength`) is the curvature in grey levels (Miura, Nagasaka and Miyatake 2007,
+"maximum curvature"), four directions: in a dark picture it must be less.
 """
 
 from __future__ import annotations
+
+import math
+from functools import cache
 
 import cv2
 import numpy as np
@@ -20,6 +25,59 @@ _ONE = np.array([1], np.float32)
 _FIRST = np.array([-0.5, 0, 0.5], np.float32)
 _SECOND = np.array([1, -2, 1], np.float32)
 _STEPS = ((0, 1), (1, 0), (1, 1), (1, -1))
+
+DIRECTIONS = 8
+ELONGATION = 1.43
+"""Length of a filter's Gaussian along the vein, for one across it. 1.15 to 1.7 are hardly worse, 1.4 times less is."""
+FLOOR = 16.0
+"""Grey levels added before the logarithm."""
+COARSE = 3.0
+"""From this sigma on, half of the resolution is enough to filter with."""
+
+
+def vein_strength(skin: Image, settings: RidgeSettings, scratch: Scratch) -> Floats:
+    """Sum over the directions of the filters' answers at their crests across the vein; the shape of `skin`."""
+    shrink = 2 if settings.sigma >= COARSE else 1
+    level = _level(skin, shrink, scratch)
+    answer = scratch(np.empty_like(level))
+    height, width = skin.shape
+    strength = scratch(np.zeros((height, width), np.float32))
+    padded = scratch(np.zeros((height + 2, width + 2), np.float32))
+    here = scratch.floats(height, width)
+    for kernel, step in _filters(settings.sigma / shrink):
+        cv2.filter2D(level, cv2.CV_32F, kernel, dst=answer, borderType=cv2.BORDER_REPLICATE)
+        cv2.resize(answer, (width, height), dst=here, interpolation=cv2.INTER_LINEAR)
+        np.maximum(here, 0, out=padded[1:-1, 1:-1])
+        strength += _crests(padded, step)
+    return strength
+
+
+def _level(skin: Image, shrink: int, scratch: Scratch) -> Floats:
+    """Logarithm of brightness, at one in `shrink` of the resolution."""
+    height, width = skin.shape
+    small = scratch(cv2.resize(skin, (width // shrink, height // shrink), interpolation=cv2.INTER_AREA))
+    level = scratch.floats(*small.shape)
+    np.add(small, np.float32(FLOOR), out=level)
+    return np.log(level, out=level)
+
+
+@cache
+def _filters(sigma: float) -> list[tuple[Floats, tuple[int, int]]]:
+    """For each direction a filter that answers to a dark line along it, and the step across that line.
+
+    The filter is the second derivative of a Gaussian across the line, in size such that its absolute values sum to 1.
+    """
+    reach = round(2 * ELONGATION * sigma)
+    down, right = np.mgrid[-reach : reach + 1, -reach : reach + 1].astype(np.float64)
+    filters: list[tuple[Floats, tuple[int, int]]] = []
+    for angle in np.arange(DIRECTIONS) * math.pi / DIRECTIONS:
+        along = (right * math.cos(angle) + down * math.sin(angle)) / (ELONGATION * sigma)
+        across = (down * math.cos(angle) - right * math.sin(angle)) / sigma
+        kernel = (across**2 - 1) * np.exp(-(along**2 + across**2) / 2)
+        kernel -= kernel.mean()
+        step = (round(math.cos(angle)), round(-math.sin(angle)))
+        filters.append(((kernel / np.abs(kernel).sum()).astype(np.float32), step))
+    return filters
 
 
 def ridge_strength(skin: Image, settings: RidgeSettings, scratch: Scratch) -> Floats:
