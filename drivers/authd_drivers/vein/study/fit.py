@@ -51,8 +51,8 @@ SCALE: tuple[tuple[str, tuple[float, ...]], ...] = (
     ("ridges.sigma", (1.5, 2.0, 2.5, 3.0, 3.5, 4.2, 5.0, 6.0, 7.2)),
     ("unwrap.columns", (64, 128, 192, 256, 320)),
     ("ridges.keep", (0.5, 0.6, 0.75, 0.9, 1.0)),
-    ("search.rows", (3, 5, 8, 12)),
-    ("search.columns", (6, 12, 18, 25)),
+    ("search.rows", (3, 5, 8, 12, 16)),
+    ("search.columns", (6, 12, 18, 25, 32)),
     ("unwrap.degrees", (38.0, 46.0, 54.0, 62.0, 70.0)),
     ("unwrap.degree", (2, 3, 4, 6)),
     ("edges.stiffness", (0.005, 0.02, 0.08)),
@@ -109,7 +109,7 @@ def start(name: str, size: tuple[int, int], framing: Framing) -> SensorProfile:
         edges=framing.edges,
         unwrap=UnwrapSettings(192, 96, 54.0, 4, 3, 2.0),
         ridges=RidgeSettings(3.5, 0.9),
-        search=SearchSettings(12, 25),
+        search=SearchSettings(16, 12),
         quality=QualitySettings(-3.0, 0.2, 0.5, 0.1, 0.5, -1.0, 0.0, 0.0, 9.0, 9.0, -9.0, 99.0, 1e9, 0.0, 9.0),
         decision=DecisionSettings(1.0, 0.04, 1.0, 1, 0),
     )
@@ -233,7 +233,7 @@ def _decided(profile: SensorProfile, dataset: Dataset, jobs: int, progress: Prog
     found = extract_all(judged.paths, profile, jobs, progress)
     passed = np.flatnonzero(found.passed)
     person = judged.subject[judged.finger[passed]]
-    scores = score_all(found.templates[passed], jobs, progress)
+    scores = score_all(found.templates[passed], jobs, progress, profile.search)
     strangers = np.triu(person[:, np.newaxis] != person)
     fixing = (person % 2 == 0)[:, np.newaxis] & (person % 2 == 0)
     fixed, counted = scores[strangers & fixing], scores[strangers & ~fixing]
