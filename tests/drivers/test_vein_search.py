@@ -316,9 +316,9 @@ def test_a_second_stage_sees_the_best_and_has_the_last_word() -> None:
     rows = maps(20, 3 * REFINED)
     seen: list[Words] = []
 
-    def refine(probe: Words, templates: Words, scores: Floats) -> Floats:
+    def refine(lattice: Lattice, probe: Words, templates: Words, scores: Floats) -> Floats:
         seen.append(templates)
-        assert scores.tolist() == FINE.scores(probe, templates).tolist()
+        assert scores.tolist() == lattice.scores(probe, templates).tolist()
         return scores[::-1].copy()
 
     gallery = Gallery(refine=refine)

@@ -17,6 +17,7 @@ import numpy as np
 from authd.driver import Candidates, DriverError, Fault, Hint, Known, Reference, Roster, Scored, roster_size
 from authd_drivers.vein.decision import decide, decide_two
 from authd_drivers.vein.engine.compare import SAME, compare, unmoved, words
+from authd_drivers.vein.engine.deform import refine
 from authd_drivers.vein.engine.enrol import agreeing
 from authd_drivers.vein.engine.fusion import roster_row
 from authd_drivers.vein.engine.gallery import Gallery, Ranking
@@ -60,7 +61,7 @@ class VeinComparator:
         """Know the shipped profiles and those of the `shared` texts; or `profiles` alone."""
         known = profiles or [*(load_profile(name) for name in profile_names()), *readable_profiles(shared)]
         self._profiles = {profile.id: profile for profile in known}
-        self._gallery = Gallery({profile.id: profile.search for profile in known})
+        self._gallery = Gallery({profile.id: profile.search for profile in known}, refine)
         self._recent = Recent()
 
     def __len__(self) -> int:

@@ -37,7 +37,7 @@ class Bank:
     """Rows of bits; forgetting some overwrites them all, once the others were copied."""
 
     def __init__(self, search: SearchSettings | None = None) -> None:
-        self._fine_lattice, self._rough_lattice = lattices(search)
+        self.lattice, self._rough_lattice = lattices(search)
         self.fine: Words = np.zeros((0, FINE_WORDS), np.uint64)
         self._rough: Words = np.zeros((0, ROUGH_WORDS), np.uint64)
         self.slots: list[Slot] = []
@@ -90,7 +90,7 @@ class Bank:
 
     def scores(self, probe: Words, rows: Rows) -> Floats:
         """Likeness of a probe, shape (32,), with each of some rows."""
-        return self._fine_lattice.scores(probe, self.fine, rows)
+        return self.lattice.scores(probe, self.fine, rows)
 
     def _note(self, slots: Iterable[Slot]) -> None:
         for row, slot in enumerate(slots, len(self.slots)):

@@ -20,12 +20,13 @@ from authd_drivers.vein.engine.template import parse
 if TYPE_CHECKING:
     import numpy.typing as npt
 
+    from authd_drivers.vein.engine.lattice import Lattice
     from authd_drivers.vein.engine.profile import SearchSettings
 
     Floats = npt.NDArray[np.float32]
     Words = npt.NDArray[np.uint64]
     Rows = npt.NDArray[np.intp]
-    Refine = Callable[[Words, Words, Floats], Floats]
+    Refine = Callable[[Lattice, Words, Words, Floats], Floats]
 
 REFINED = 16
 """Best templates that a second stage looks at."""
@@ -66,7 +67,8 @@ class Gallery:
     """Templates by the profile that they were made under; forgetting a person overwrites their rows.
 
     search: shifts allowed by profile id; else all that leave enough overlap. refine: a closer look at the best
-    `REFINED` templates, from the probe, shape (32,), theirs, shape (n, 32), and their scores: their scores anew.
+    `REFINED` templates, from the shifts, the probe, shape (32,), theirs, shape (n, 32), and their scores: their scores
+    anew.
     """
 
     def __init__(self, search: Mapping[int, SearchSettings] | None = None, refine: Refine | None = None) -> None:
@@ -177,7 +179,7 @@ class Gallery:
     def _refined(self, probe: Words, bank: Bank, rows: Rows, scores: Floats) -> Floats:
         if self._refine is not None:
             top = np.argsort(-scores, kind="stable")[:REFINED]
-            scores[top] = self._refine(probe, bank.fine[rows[top]], scores[top])
+            scores[top] = self._refine(bank.lattice, probe, bank.fine[rows[top]], scores[top])
         return scores
 
     def _drop(self, leaves: Callable[[Slot], bool]) -> None:

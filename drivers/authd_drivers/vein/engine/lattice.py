@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 OVERLAP = 0.5
 WEIGHT = 0.25
-"""Power of the share in overlap by which phi is multiplied: over fewer cells chance reaches more (docs/decisions/0010)."""
+"""Power of the share in overlap by which phi is multiplied: over fewer cells chance reaches further."""
 _TILE = 1 << 15
 """Words at work at once: 256 KB, which stay in the second-level cache."""
 _FEW = 12
@@ -56,7 +56,7 @@ class Lattice:
         self.shifts = len(cells)
         self.down, self.right = down, right
         self.cells = cells.astype(np.float32)[:, np.newaxis]
-        self._weight = (self.cells / np.float32(rows * columns)) ** np.float32(WEIGHT)
+        self.weight: Floats = (self.cells / np.float32(rows * columns)) ** np.float32(WEIGHT)
         self._rights, self._right = np.unique(right, return_inverse=True)
         # Rows of the template from `top` to before `end` lie under the probe; of the probe, those of the shift back.
         top, end = np.maximum(0, down), rows + np.minimum(0, down)
@@ -111,10 +111,11 @@ class Lattice:
                 np.add(counts[row], found, out=counts[row + 1])
         return counts.reshape(-1, counts.shape[2])
 
-    def scores(self, probe: Words, templates: Words, rows: Rows | None = None) -> Floats:
+    def scores(self, probe: Words, templates: Words, rows: Rows | None = None, at: Rows | None = None) -> Floats:
         """Likeness of one probe, shape (words,), with templates of shape (n, words): shape (n,), -1 to 1.
 
-        rows: which of the templates, by default all; they are copied a block at a time.
+        rows: which of the templates, by default all; they are copied a block at a time. at: if it is given, the number
+        of the best shift of each is written there.
         """
         best = np.full(len(templates) if rows is None else len(rows), -1, np.float32)
         with _small_buffers():
@@ -126,10 +127,11 @@ class Lattice:
             for first in range(0, len(best), self._block):
                 part = slice(first, first + self._block)
                 block = templates[part] if rows is None else templates[rows[part]]
-                self._raise(best[part], moved, in_probe, at_once, np.ascontiguousarray(block.T))
+                where = None if at is None else at[part]
+                self._raise(best[part], where, moved, in_probe, at_once, np.ascontiguousarray(block.T))
         return best
 
-    def _raise(self, best: Floats, moved: Words, in_probe: Floats, at_once: int, block: Words) -> None:
+    def _raise(self, best: Floats, at: Rows | None, moved: Words, in_probe: Floats, at_once: int, block: Words) -> None:
         """Raise `best`, shape (n,), to the greatest phi with each map of a block, shape (words, n)."""
         counts = self.counts(block)
         step = max(1, min(self.shifts, _TILE // len(best)))
@@ -139,8 +141,11 @@ class Lattice:
             both = _both(moved[rows, tile], block[rows], at_once)
             in_template = counts[self._until[tile]]
             in_template -= counts[self._above[tile]]
-            phi = _phi(both, self.cells[tile], self._weight[tile], in_probe[tile], in_template.astype(np.float32))
-            np.maximum(best, phi.max(axis=0), out=best)
+            phi = _phi(both, self.cells[tile], self.weight[tile], in_probe[tile], in_template.astype(np.float32))
+            top = phi.max(axis=0)
+            if at is not None:
+                np.copyto(at, first + phi.argmax(axis=0), where=top > best)
+            np.maximum(best, top, out=best)
 
 
 def _both(moved: Words, block: Words, at_once: int) -> Floats:
