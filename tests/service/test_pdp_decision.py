@@ -196,6 +196,29 @@ def test_a_margin_below_the_minimum_is_refused() -> None:
     assert refused(pdp().decide(replace(LOGIN, margin=math.nan)), "base.evidence.margin")
 
 
+def test_the_settings_ask_for_two_fingers_at_a_class_of_seats(tmp_path: Path) -> None:
+    strict = pdp(read(site(tmp_path, settings="[seat.counter]\nfingers = 2\n")))
+    two = replace(LOGIN, fingers=2)
+    assert refused(strict.decide(LOGIN), "base.evidence.fingers")
+    assert strict.decide(two).permitted
+    assert strict.decide(replace(LOGIN, seat=OFFICE)).permitted
+    assert refused(strict.decide(STEP_UP), "base.evidence.fingers")
+    assert strict.decide(replace(LOGIN, action=Action.KEEP_SESSION, owner=CLERK)).permitted
+    assert pdp().decide(LOGIN).permitted
+
+
+def test_a_template_is_updated_on_the_settings_word_alone_and_a_site_may_say_no(tmp_path: Path) -> None:
+    asked = replace(LOGIN, action=Action.UPDATE_TEMPLATE, owner=CLERK)
+    assert refused(pdp().decide(asked), "pdp.no-permit")
+    on = "[rules]\ntemplate_update = true\n"
+    allowed = pdp(read(site(tmp_path / "on", settings=on)))
+    assert allowed.decide(asked).permitted
+    assert refused(allowed.decide(replace(asked, owner=OTHER)), "base.session.same-person")
+    assert refused(allowed.decide(replace(asked, owner=None)), "base.session.same-person")
+    no = '@id("site.no")\nforbid (principal, action == Action::"update_template", resource == Seat::"counter-1");'
+    assert refused(pdp(read(site(tmp_path / "no", no, settings=on))).decide(asked), "site.no")
+
+
 def test_local_time_of_a_datetime() -> None:
     assert local_time(datetime(2026, 11, 24, 12, 0, 59), trusted=True) == NOON  # noqa: DTZ001 - local time is meant
 
