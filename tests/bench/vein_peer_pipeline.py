@@ -26,8 +26,8 @@ _UTFVP = (380, 672)
 def displacements(rows: int, columns: int) -> dict[str, tuple[int, int]]:
     """What the match is tried with on maps of a size: as shipped, the same share of the map, and half of that.
 
-    The last was the most accurate on every set of pictures measured so far, and is the slowest. Left out is what would
-    leave nothing of the model, of which the match cuts off so much at each side.
+    The last is the slowest, and was the most accurate on SDUMLA; wider pictures of whole fingers did better with the
+    one before. Left out is what would leave nothing of the model, of which the match cuts off so much at each side.
     """
     share = [SHIPPED[0] * rows / _UTFVP[0], SHIPPED[1] * columns / _UTFVP[1]]
     tried = {
