@@ -34,7 +34,7 @@ Image = npt.NDArray[np.uint8]
 
 ROOT = Path(__file__).parents[2]
 PEER = ROOT / ".venv-peer"
-PICTURES, ROUNDS, ROW, SEARCHES, BESIDE, GALLERY = 24, 40, 4, 12, 8, 10_000
+PICTURES, ROUNDS, ROW, SEARCHES, BESIDE, GALLERY = 24, 60, 4, 40, 4, 10_000
 WAIT_SECONDS = 120
 _ALONE = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA")}
 
