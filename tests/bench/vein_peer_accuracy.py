@@ -49,9 +49,9 @@ def _natural(name: str) -> list[tuple[int, int, str]]:
     return [(0, int(part), "") if part.isdecimal() else (1, 0, part) for part in parts]
 
 
-def reported(found: dict[tuple[str, ...], list[Path]], most: int) -> list[list[Path]]:
-    """Two thirds of the fingers, or `most` of these, evenly spread."""
-    rest = [paths for index, paths in enumerate(found.values()) if index % 3]
+def reported(found: dict[tuple[str, ...], list[Path]], most: int, whole: bool = False) -> list[list[Path]]:
+    """Two thirds of the fingers or the whole, or `most` of these, evenly spread."""
+    rest = [paths for index, paths in enumerate(found.values()) if whole or index % 3]
     step = max(1.0, len(rest) / most)
     return [rest[int(at * step)] for at in range(min(most, len(rest)))]
 
@@ -113,7 +113,7 @@ def chosen(takes: list[int], impostors: int, rng: random.Random) -> tuple[list[P
 
 def lines(asked: argparse.Namespace) -> Iterator[dict[str, object]]:
     """One line for each displacement."""
-    taken = reported(fingers(asked.folder, asked.pattern), asked.fingers)
+    taken = reported(fingers(asked.folder, asked.pattern), asked.fingers, asked.whole)
     paths = [path for each in taken for path in each]
     takes = [number for number, each in enumerate(taken) for _ in each]
     work = partial(veins, shows=asked.shows, turn=asked.turn, canvas=asked.canvas)
@@ -146,6 +146,9 @@ def main() -> None:
     parser.add_argument("--turn", type=int, choices=(0, 90, 180, 270), default=0, help="degrees anticlockwise")
     parser.add_argument("--canvas", type=size, help="rows x columns: pictures of different sizes laid on one")
     parser.add_argument("--fingers", type=int, default=1000, help="no more fingers than these")
+    parser.add_argument(
+        "--whole", action="store_true", help="every third finger too: of six a person they are of one kind"
+    )
     parser.add_argument("--impostors", type=int, default=5000, help="impostor pairs")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     for line in lines(parser.parse_args()):
