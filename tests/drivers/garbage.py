@@ -3,34 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
-Draw = Callable[[np.random.Generator, int, int], npt.NDArray[np.float64]]
+Field = npt.NDArray[Any]
+Draw = Callable[[np.random.Generator, int, int], Field]
 
 
-def _spread(field: npt.NDArray[np.float64], rng: np.random.Generator) -> npt.NDArray[np.float64]:
+def _spread(field: Field, rng: np.random.Generator) -> Field:
     """Bring a field to grey levels of some brightness and contrast."""
     field = (field - field.mean()) / (field.std() + 1e-9)
-    return rng.uniform(40, 200) + field * rng.uniform(5, 70)
+    return np.asarray(rng.uniform(40, 200) + field * rng.uniform(5, 70))
 
 
-def white(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float64]:
+def white(rng: np.random.Generator, height: int, width: int) -> Field:
     """Independent pixels."""
-    return rng.uniform(0, 255, (height, width)) if rng.random() < 0.5 else _spread(rng.normal(0, 1, (height, width)), rng)
+    return (
+        rng.uniform(0, 255, (height, width)) if rng.random() < 0.5 else _spread(rng.normal(0, 1, (height, width)), rng)
+    )
 
 
-def coloured(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float64]:
+def coloured(rng: np.random.Generator, height: int, width: int) -> Field:
     """Noise whose amplitude falls with frequency: clouds (pink, brown and steeper)."""
     waves = np.hypot(np.fft.fftfreq(height)[:, None] * rng.uniform(0.4, 2.5), np.fft.rfftfreq(width)[None])
     spectrum = np.fft.rfft2(rng.normal(0, 1, (height, width))) / (waves + 1 / width) ** rng.uniform(0.5, 3)
-    return _spread(np.fft.irfft2(spectrum, (height, width)), rng)
+    return _spread(np.asarray(np.fft.irfft2(spectrum, (height, width))), rng)
 
 
-def stripes(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float64]:
+def stripes(rng: np.random.Generator, height: int, width: int) -> Field:
     """Parallel bands at any angle and width, hard or soft, sometimes with noise."""
     v, u = np.mgrid[0:height, 0:width]
     turn, period = rng.uniform(0, np.pi), rng.uniform(2, 240)
@@ -39,23 +43,25 @@ def stripes(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np
     return _spread(wave + rng.normal(0, rng.uniform(0, 0.5), wave.shape), rng)
 
 
-def gradient(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float64]:
+def gradient(rng: np.random.Generator, height: int, width: int) -> Field:
     """A slope of light, straight or bent, with a little noise."""
     v, u = np.mgrid[0:height, 0:width] / max(height, width)
     field = u * rng.normal() + v * rng.normal() + (u - rng.random()) ** 2 * rng.normal() + (v - rng.random()) ** 2 * 3
-    return _spread(field, rng) + rng.normal(0, rng.uniform(0, 8), field.shape)
+    return np.asarray(_spread(field, rng) + rng.normal(0, rng.uniform(0, 8), field.shape))
 
 
-def text(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float64]:
+def text(rng: np.random.Generator, height: int, width: int) -> Field:
     """Lines of letters of any size."""
     page, size = np.full((height, width), 230, np.uint8), rng.uniform(0.3, 2.0)
     for row in range(int(12 * size), height + 20, int(26 * size) + 4):
         line = "".join(chr(each) for each in rng.integers(33, 126, 60))
-        cv2.putText(page, line, (int(rng.integers(-30, 9)), row), 0, size, float(rng.uniform(0, 120)), int(1 + size * 2))
+        cv2.putText(
+            page, line, (int(rng.integers(-30, 9)), row), 0, size, float(rng.uniform(0, 120)), int(1 + size * 2)
+        )
     return page + rng.normal(0, rng.uniform(0, 12), page.shape)
 
 
-def checkers(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float64]:
+def checkers(rng: np.random.Generator, height: int, width: int) -> Field:
     """A checkerboard, turned, with noise."""
     v, u = np.mgrid[0:height, 0:width]
     turn, period = rng.uniform(0, np.pi / 2), rng.uniform(2, 120)
@@ -64,7 +70,7 @@ def checkers(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[n
     return _spread(board + rng.normal(0, rng.uniform(0, 0.4), board.shape), rng)
 
 
-def silhouette(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float64]:
+def silhouette(rng: np.random.Generator, height: int, width: int) -> Field:
     """A bright bar across the picture as wide as a finger, round and softly lit, with noise but without a vein."""
     v = np.arange(height)[:, None]
     middle = height * rng.uniform(0.35, 0.65) + np.linspace(-1, 1, width)[None] * rng.normal(0, 12)
@@ -77,7 +83,7 @@ def silhouette(rng: np.random.Generator, height: int, width: int) -> npt.NDArray
     return bar + rng.normal(0, rng.uniform(0.3, 6), bar.shape)
 
 
-def blobs(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float64]:
+def blobs(rng: np.random.Generator, height: int, width: int) -> Field:
     """Round and straight things of any brightness."""
     page = np.full((height, width), rng.uniform(0, 120))
     for _ in range(int(rng.integers(1, 40))):
@@ -91,7 +97,7 @@ def blobs(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.f
     return np.asarray(cv2.GaussianBlur(page, (0, 0), rng.uniform(0.5, 5)), np.float64) + rng.normal(0, 3, page.shape)
 
 
-def flat(rng: np.random.Generator, height: int, width: int) -> npt.NDArray[np.float64]:
+def flat(rng: np.random.Generator, height: int, width: int) -> Field:
     """Black, full, or one grey all over; sometimes a lone bright pixel, or half the rows missing."""
     page = np.full((height, width), rng.choice([0.0, 1.0, 254.0, 255.0, rng.uniform(0, 255)]))
     if rng.random() < 0.5:

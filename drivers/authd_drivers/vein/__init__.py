@@ -52,7 +52,7 @@ def _source(settings: Mapping[str, str], profile: SensorProfile) -> Source:
     from authd_drivers.vein.camera import LitCameraSource
     from authd_drivers.vein.lamps import GpioLamps
 
-    _know(profile, "glow", "level", "ink", "shade")
+    _know(profile, "glow", "level", "ink", "lines", "shade")
     switch = GpioLamps(settings["lamp"], settings.get("lamp_lines", ""))
     return LitCameraSource(source, profile.width, profile.height, sees, switch)
 

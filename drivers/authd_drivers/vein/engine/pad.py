@@ -6,8 +6,11 @@ says between which limits living fingers lie, and the worst cue decides. Nothing
 * peak, grain: a printer's dots and a screen's pixels stand out in the spectrum (peak), paper and recompression change
   how rough the picture is at the finest scale (grain, the variance of its Laplacian against the sensor's own noise).
 * glow: what still shines with every lamp off shines by itself.
-* level, ink, shade: under a lamp from the side skin is bright, its veins are hardly seen, and a finger is round. Film
-  throws nothing back (level), ink is seen as well as under the lamp above (ink), paper is lit evenly (shade).
+* level, ink, lines, shade: under a lamp from the side skin is bright and creased, its veins are hardly seen, and a
+  finger is round. Film throws nothing back (level), ink is seen as it is under the lamp above (ink) and little else
+  (lines), paper is lit evenly (shade).
+* paper: of level, ink, lines, peak and grain, how far they lie together to where paper would bring them: thin paper
+  around a living finger hides in each of them alone.
 * still: two frames that differ by less than the sensor's noise are one recording. drift: how far the finger moved.
 * pulse: how much of a brightness that was followed for 2 to 3 seconds comes and goes with a heart.
 """
@@ -30,7 +33,9 @@ from authd_drivers.vein.engine.scratch import Scratch
 Floats = npt.NDArray[np.float32]
 Image = npt.NDArray[np.uint8]
 
-LAMP_CUES = frozenset({"glow", "level", "ink", "shade"})
+LAMP_CUES = frozenset({"glow", "level", "ink", "lines", "shade"})
+PAPER = {"ink": 1, "lines": -1, "level": -1, "peak": 1, "grain": 1}
+"""Which way paper moves each cue, by what it is and not by any measurement of it."""
 ON, OFF, SIDE = "on", "off", "side"
 STEEP = 4.0
 SIZE = (64, 256)
@@ -49,6 +54,7 @@ def judge(cues: Mapping[str, float], limits: Sequence[PadSettings]) -> float | N
 
     None where the profile has no limit for anything that was measured. A cue that is no number is an attack.
     """
+    cues = {**cues, **together(cues, limits)}
     far = [_distance(cues[row.cue], row) for row in limits if row.cue in cues]
     if not far:
         return None
@@ -56,12 +62,23 @@ def judge(cues: Mapping[str, float], limits: Sequence[PadSettings]) -> float | N
     return 1 / (1 + math.exp(min(60.0, STEEP * (worst - 1)))) if math.isfinite(worst) else 0.0
 
 
+def together(cues: Mapping[str, float], limits: Sequence[PadSettings]) -> dict[str, float]:
+    """Return the cue that is made of others, where all of them were measured and have limits."""
+    rows = {row.cue: row for row in limits if row.cue in PAPER and row.cue in cues}
+    if rows.keys() != PAPER.keys():
+        return {}
+    return {"paper": sum(sign * _signed(cues[cue], rows[cue]) for cue, sign in PAPER.items())}
+
+
 def _distance(value: float, row: PadSettings) -> float:
     """How far from usual, 1 at the limit."""
-    if not math.isfinite(value):
-        return math.inf
+    return abs(_signed(value, row)) if math.isfinite(value) else math.inf
+
+
+def _signed(value: float, row: PadSettings) -> float:
+    """How far above usual, 1 at the greatest and -1 at the least that a living finger has."""
     room = row.most - row.usual if value > row.usual else row.usual - row.least
-    return abs(value - row.usual) / room
+    return (value - row.usual) / room
 
 
 def measure(first: Image, more: Sequence[tuple[str, Image]], profile: SensorProfile) -> dict[str, float]:
@@ -146,7 +163,7 @@ def _sidelong(on: Floats, off: Floats, side: Floats, scratch: Scratch) -> dict[s
     above, beside = scratch(on - off), scratch(side - off)
     third = max(1, len(on) // 3)
     level = math.log((max(0.0, float(beside.mean())) + 1) / (max(0.0, float(above.mean())) + 1))
-    return {"level": level, "ink": _alike(above, beside, scratch), "shade": _slope(beside, third)}
+    return {"level": level, "shade": _slope(beside, third), **_marks(above, beside, scratch)}
 
 
 def _slope(lit: Floats, third: int) -> float:
@@ -155,11 +172,11 @@ def _slope(lit: Floats, third: int) -> float:
     return math.log((max(0.0, upper) + 2) / (max(0.0, lower) + 2))
 
 
-def _alike(one: Floats, other: Floats, scratch: Scratch) -> float:
-    """Correlation of the lines that two pictures show, whatever their shading."""
-    first, second = _lines(one, scratch), _lines(other, scratch)
-    size = math.sqrt(float(np.vdot(first, first)) * float(np.vdot(second, second)))
-    return float(np.vdot(first, second)) / size if size > 0 else 0.0
+def _marks(above: Floats, beside: Floats, scratch: Scratch) -> dict[str, float]:
+    """Return how alike the lines are that two pictures show, and how much stronger those of the second, as a log."""
+    first, second = _lines(above, scratch), _lines(beside, scratch)
+    sizes = math.sqrt(float(np.vdot(first, first))) + 1e-3, math.sqrt(float(np.vdot(second, second))) + 1e-3
+    return {"ink": float(np.vdot(first, second)) / (sizes[0] * sizes[1]), "lines": math.log(sizes[1] / sizes[0])}
 
 
 def _lines(lit: Floats, scratch: Scratch) -> Floats:
