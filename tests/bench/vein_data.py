@@ -1,8 +1,11 @@
-"""SDUMLA-HMT as scores: extraction and all comparisons within a fold. The pictures are measured with, never kept.
+"""SDUMLA-HMT as scores: extraction and all comparisons. The pictures are measured with, never kept.
 
 Two folds by subject (001-053, 054-106). What depends on data is fixed on one fold and used on the other; scores of the
 two are pooled. Left out: the pair of fingers of subject 068 that are one and the same (right index and middle), and
 pairs of the very same picture under two names.
+
+A score is what the comparator decides by: the rigid one, and for a pair that it would look at closer (`CLOSER`), the
+refined one. The comparator refines its best candidates only, so that below its thresholds a few scores differ.
 """
 
 from __future__ import annotations
@@ -12,20 +15,26 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from authd_drivers.vein.engine.compare import FINE, words
-from authd_drivers.vein.engine.profile import SensorProfile, load_profile
+from authd_drivers.vein.engine.compare import lattices, words
+from authd_drivers.vein.engine.deform import refine
+from authd_drivers.vein.engine.gallery import REFINED
+from authd_drivers.vein.engine.profile import load_profile
 from authd_drivers.vein.engine.template import parse
+from authd_drivers.vein.study.measure import ungated
 
 FOLDS = ((1, 53), (54, 106))
 FINGERS = tuple((hand, finger) for hand in ("left", "right") for finger in ("index", "middle", "ring"))
 TAKES = 6
+PER_PERSON = len(FINGERS) * TAKES
+CLOSER = 0.15
+"""Rigid score from which a pair of captures is refined; one pair in ten of different fingers has it."""
 _TWINS = ((68, 3), (68, 4))
 _CHUNK = 53
 
@@ -36,72 +45,57 @@ _Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Fold:
-    """One half of the people. templates: (n, 32) words, by subject, finger and take; scores: (n, n), symmetric."""
+class Data:
+    """All captures by subject, finger and take. templates: (n, 32) words; scores: (n, n), symmetric."""
 
-    name: str
-    first_subject: int
     templates: Words
     quality: Floats
     scores: Floats
 
+    def fold(self, first: int, last: int) -> Data:
+        """Captures of the subjects from `first` to `last`, among each other."""
+        part = slice((first - 1) * PER_PERSON, last * PER_PERSON)
+        return Data(self.templates[part], self.quality[part], self.scores[part, part])
+
     @property
     def finger(self) -> npt.NDArray[np.intp]:
-        """Number of the finger of each template."""
-        return np.arange(len(self.templates)) // TAKES
+        """Number of the finger of each capture."""
+        return np.arange(len(self.quality)) // TAKES
 
     @property
     def person(self) -> npt.NDArray[np.intp]:
-        """Number of the person of each template."""
-        return self.finger // len(FINGERS)
-
-    def comparable(self) -> Mask:
-        """Pairs of fingers, shape (fingers, fingers): False for the two that are one."""
-        count = len(self.templates) // TAKES
-        mask = np.ones((count, count), np.bool_)
-        twins = [(subject - self.first_subject) * len(FINGERS) + finger for subject, finger in _TWINS]
-        if all(0 <= twin < count for twin in twins):
-            mask[twins[0], twins[1]] = mask[twins[1], twins[0]] = False
-        return mask
+        """Number of the person of each capture."""
+        return np.arange(len(self.quality)) // PER_PERSON
 
 
-def measure(folder: Path) -> tuple[Fold, Fold, Floats]:
-    """Extract and compare everything: the folds, and the scores of one with the other. Minutes."""
-    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
-        one, other = (_fold(pool, folder, first, last) for first, last in FOLDS)
-        across = _all(pool, one.templates, other.templates, "across")
-    return one, other, across
+def twins(first: int, fingers: int) -> Mask:
+    """Pairs of fingers that are one finger, shape (fingers, fingers), where the first person is subject `first`."""
+    mask = np.zeros((fingers, fingers), np.bool_)
+    one, other = ((subject - first) * len(FINGERS) + finger for subject, finger in _TWINS)
+    if 0 <= one < fingers and 0 <= other < fingers:
+        mask[one, other] = mask[other, one] = True
+    return mask
 
 
-def _fold(pool: ProcessPoolExecutor, folder: Path, first: int, last: int) -> Fold:
-    name = f"{first:03}-{last:03}"
+def measure(folder: Path) -> Data:
+    """Extract and compare everything. Minutes."""
     files = [
         folder / f"{subject:03}" / hand / f"{finger}_{take}.bmp"
-        for subject in range(first, last + 1)
+        for subject in range(FOLDS[0][0], FOLDS[-1][1] + 1)
         for hand, finger in FINGERS
         for take in range(1, TAKES + 1)
     ]
-    chunks = [files[at : at + _CHUNK] for at in range(0, len(files), _CHUNK)]
-    parts = list(_progress(pool.map(extract_files, chunks), len(chunks), f"{name} extract"))
-    templates = np.concatenate([part[0] for part in parts])
-    scores = _all(pool, templates, None, name)
-    return Fold(name, first, templates, np.concatenate([part[1] for part in parts]), np.maximum(scores, scores.T))
-
-
-def _all(pool: ProcessPoolExecutor, probes: Words, templates: Words | None, name: str) -> Floats:
-    parts = [probes[at : at + _CHUNK] for at in range(0, len(probes), _CHUNK)]
-    rest = [probes[at:] if templates is None else templates for at in range(0, len(probes), _CHUNK)]
-    scored = list(_progress(pool.map(score_rows, parts, rest), len(parts), f"{name} compare"))
-    width = max(each.shape[1] for each in scored)
-    return np.concatenate([np.pad(each, ((0, 0), (width - each.shape[1], 0)), constant_values=-1) for each in scored])
-
-
-def ungated(profile: SensorProfile) -> SensorProfile:
-    """The same profile without a gate, so that every picture gets a template and a quality."""
-    always = replace(
-        profile.quality, accept=-1.0, edge_contrast=0.0, width_min=0.0, width_max=9.0, slope_max=9.0, taper_min=-9.0
-    )
-    return replace(profile, quality=always)
+    with ProcessPoolExecutor(os.cpu_count(), multiprocessing.get_context("spawn")) as pool:
+        chunks = [files[at : at + _CHUNK] for at in range(0, len(files), _CHUNK)]
+        parts = list(_progress(pool.map(extract_files, chunks), len(chunks), "extract"))
+        templates = np.concatenate([part[0] for part in parts])
+        quality = np.concatenate([part[1] for part in parts])
+        rows = [range(at, min(at + _CHUNK, len(files))) for at in range(0, len(files), _CHUNK)]
+        scores = np.zeros((len(files), len(files)), np.float32)
+        scored = pool.map(score_rows, rows, [templates[each.start :] for each in rows])
+        for each, found in zip(rows, _progress(scored, len(rows), "compare"), strict=True):
+            scores[each.start : each.stop, each.start :] = found
+    return Data(templates, quality, np.maximum(np.triu(scores), np.triu(scores).T))
 
 
 def extract_files(files: Sequence[Path]) -> tuple[Words, Floats]:
@@ -123,9 +117,26 @@ def extract_files(files: Sequence[Path]) -> tuple[Words, Floats]:
     return templates, quality
 
 
-def score_rows(probes: Words, templates: Words) -> Floats:
-    """Scores of each probe with each template, shape (probes, templates)."""
-    return np.stack([FINE.scores(probe, templates) for probe in probes])
+def score_rows(rows: range, templates: Words) -> Floats:
+    """Scores of the first of some templates with all after them, shape (rows, templates); 0 with those before."""
+    lattice = lattices(load_profile("sdumla").search)[0]
+    scores = np.zeros((len(rows), len(templates)), np.float32)
+    for row in range(len(rows)):
+        rest = templates[row:]
+        found = lattice.scores(templates[row], rest)
+        for part in _parts(np.flatnonzero((found >= CLOSER) | _one_finger(rows[row], len(rest)))):
+            found[part] = refine(lattice, templates[row], rest[part], found[part])
+        scores[row, row:] = found
+    return scores
+
+
+def _one_finger(capture: int, count: int) -> Mask:
+    """Which of `count` captures from `capture` on are of its finger."""
+    return np.asarray((capture + np.arange(count)) // TAKES == capture // TAKES, np.bool_)
+
+
+def _parts(places: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
+    return [places[at : at + REFINED] for at in range(0, len(places), REFINED)]
 
 
 def _progress(items: Iterator[_Item], count: int, what: str) -> Iterator[_Item]:

@@ -17,12 +17,13 @@ from authd_drivers.vein.engine.extract import extract, sees_finger
 from authd_drivers.vein.engine.profile import (
     PROFILES,
     ProfileError,
+    RidgeSettings,
     load_profile,
     profile_names,
     read_profile,
     upper_bound,
 )
-from authd_drivers.vein.engine.ridges import ridge_pixels, ridge_strength
+from authd_drivers.vein.engine.ridges import ridge_pixels, ridge_strength, vein_strength
 from authd_drivers.vein.engine.scratch import Scratch
 from authd_drivers.vein.engine.template import TEMPLATE_BYTES, WIRE_BYTES, Template, pack, parse, pool
 from authd_drivers.vein.engine.unwrap import fit_shape, unwrap
@@ -67,6 +68,17 @@ def test_a_brighter_neighbour_in_the_corner_does_not_pull_the_edge_away() -> Non
     assert np.abs(edges.rows[0] - 60.5).max() <= 2.0
 
 
+def test_a_brighter_neighbour_along_the_whole_finger_is_left_outside() -> None:
+    frame = cylinder(slope=0.05)
+    frame[:40] = 250  # its lower edge falls, as that of a gap between two fingers: the finger's own rises
+    frame[215:] = 250
+    with Scratch() as scratch:
+        edges = find_edges(frame, SDUMLA.edges, scratch)
+    drift = 0.05 * (edges.columns - 160)
+    assert np.abs(edges.rows[0] - 60.5 - drift).max() <= 4.0
+    assert np.abs(edges.rows[1] - 180.5 - drift).max() <= 4.0
+
+
 def test_a_roll_of_the_finger_is_a_vertical_shift_of_the_unrolled_picture() -> None:
     skins: list[Image] = []
     for degrees in (0.0, 40.0):
@@ -88,6 +100,52 @@ def test_a_dark_line_is_a_ridge_and_a_bright_one_is_not() -> None:
         found = ridge_pixels(ridge_strength(skin, SDUMLA.ridges, scratch), SDUMLA.ridges)
     assert found[46:50, :80].any(axis=0).all()
     assert not found[10:35, 101:105].any()
+
+
+@pytest.mark.parametrize("degrees", [0, 30, 75, 90, 120, 165])
+def test_a_vein_is_found_in_each_direction(degrees: int) -> None:
+    right, down = np.meshgrid(np.arange(192) - 96, np.arange(96) - 48)
+    off = np.abs(right * np.sin(np.deg2rad(degrees)) - down * np.cos(np.deg2rad(degrees)))
+    skin = np.where(off < 3, 80, 120).astype(np.uint8)
+    with Scratch() as scratch:
+        strength = vein_strength(skin, SDUMLA.ridges, scratch).copy()
+    inner = np.s_[12:-12, 12:-12]
+    strong = strength[inner] > 0.3 * strength[inner].max()
+    assert strong.any()
+    assert off[inner][strong].max() <= 4
+
+
+def test_a_line_outlasts_noise_that_has_no_direction() -> None:
+    rng = np.random.default_rng(4)
+    skin = np.full((96, 192), 120.0)
+    skin[46:51] = 105
+    noisy = np.clip(skin + rng.normal(0, 12, skin.shape), 0, 255).astype(np.uint8)
+    shares: list[float] = []
+    for filtered in (ridge_strength, vein_strength):
+        with Scratch() as scratch:
+            strength = filtered(noisy, SDUMLA.ridges, scratch)
+            shares.append(float(strength[46:51].sum() / strength.sum()))
+    assert shares[1] > 1.15 * shares[0]
+
+
+def test_a_dark_picture_has_the_veins_of_a_bright_one() -> None:
+    skin = np.full((96, 192), 180.0)
+    skin[45:51] = 150
+    maps: list[bytes] = []
+    for light in (1.0, 0.5):
+        with Scratch() as scratch:
+            level = (skin + 16) * light - 16
+            strength = vein_strength(level.astype(np.uint8), SDUMLA.ridges, scratch)
+            maps.append(pool(strength > 0.01))
+    assert maps[0] == maps[1] != bytes(256)
+
+
+@pytest.mark.parametrize("sigma", [1.0, 3.5, 7.0])
+def test_veins_are_looked_for_at_any_size(sigma: float) -> None:
+    with Scratch() as scratch:
+        strength = vein_strength(np.full((96, 192), 90, np.uint8), RidgeSettings(sigma, 0.9), scratch)
+        assert strength.shape == (96, 192)
+        assert strength.max() < 1e-4
 
 
 def test_a_flat_picture_has_no_ridges() -> None:

@@ -2,7 +2,7 @@
 
 Runs in the verifier child: NumPy only. At the best rigid shift the overlap is cut into `STRIPS` across the finger, each
 of which may move a little further by itself; that neighbours move apart costs. The score is the mean of the rigid one
-and phi over the cells so aligned, which alone would raise strangers nearly as much (docs/decisions/0010).
+and phi over the cells so aligned, which alone would raise strangers nearly as much (docs/decisions/0011).
 """
 
 from __future__ import annotations
