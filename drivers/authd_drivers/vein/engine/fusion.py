@@ -32,7 +32,7 @@ def shown(first: Scores, second: Scores, floor: float) -> tuple[int, int] | None
     """Codes of the two fingers that two probes show of one person; None where they do not show two.
 
     The sum alone does not say that: one good finger carries anything beside it (with it alone, one finger laid twice
-    passes in 90 % of tries on SDUMLA, and somebody else's finger after it in 82 %). So each probe must look most like
+    passes in 95 % of tries on SDUMLA, and somebody else's finger after it in 90 %). So each probe must look most like
     the finger that it is taken for (laid twice: 0.04 %), and each must reach `floor` (somebody else's: 0.02 % at 0.24).
     """
     if not first or not second:
