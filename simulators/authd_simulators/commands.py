@@ -18,7 +18,8 @@ examples:
   authd sim send run/control.sock "vein-1 TOUCH 1003"
   authd sim send run/control.sock HELP
   authd sim bench --dir run --vein vein-1 --presence presence-1
-  authd sim vein --sheet fingers.png
+  authd sim vein --out fingers.png --people 4 --fingers 2
+  authd sim vein --out attacks.png --attack all
   authd sim people
 """
 
@@ -106,30 +107,25 @@ def _run_bench(args: argparse.Namespace) -> int:
 
 
 def _vein(kinds: Verbs[argparse.ArgumentParser]) -> None:
-    parser = kinds.add_parser("vein", help="draw a contact sheet of fingers / 指の画像の一覧を作る")
-    parser.add_argument("--sheet", required=True, metavar="PNG", help="where the picture goes")
-    parser.add_argument("--people", type=int, default=6, help="a row each, at most 50")
-    parser.add_argument("--captures", type=int, default=4, help="columns, at most 12")
-    parser.add_argument("--faults", action="store_true", help="one column for each bad presentation instead")
+    summary = "draw the fingers that are generated / 生成した指の画像を描く"
+    parser = kinds.add_parser("vein", help=summary, description=summary)
+    parser.add_argument("--out", "--sheet", type=Path, required=True, metavar="PNG", help="where the picture goes")
+    parser.add_argument("--people", type=int, default=None, help="how many, at most 50 (6; 40 with --histograms)")
+    parser.add_argument("--fingers", type=int, default=1, help="of each, at most 6 (1)")
+    parser.add_argument("--captures", type=int, default=4, help="columns, at most 12 (4)")
+    parser.add_argument("--seed", type=int, default=1, help="other touches of the same people (1)")
+    parser.add_argument("--faults", action="store_true", help="one column for each way to lay a finger down instead")
+    parser.add_argument(
+        "--attack", action="append", default=[], metavar="SPECIES", help="a kind of attack (repeat), or all"
+    )
+    parser.add_argument("--histograms", action="store_true", help="scores beside recorded real ones instead: a minute")
     parser.set_defaults(run=_run_vein)
 
 
 def _run_vein(args: argparse.Namespace) -> int:
-    from authd_simulators.people import population
-    from authd_simulators.vein_image import Presentation, contact_sheet
-    from authd_simulators.vein_image.sheet import write_png
+    from authd_simulators.vein_study.commands import run
 
-    if not 2 <= args.people <= 50 or not 1 <= args.captures <= 12:
-        print("expected 2 to 50 people and 1 to 12 captures", file=sys.stderr)
-        return USAGE
-    columns = list(Presentation) if args.faults else [Presentation.GOOD] * args.captures
-    try:
-        write_png(args.sheet, contact_sheet([each.finger() for each in population(args.people)], columns))
-    except OSError as error:
-        print(error, file=sys.stderr)
-        return USAGE
-    print(f"{args.sheet}: {args.people} x {len(columns)}")
-    return OK
+    return run(args)
 
 
 def _people(kinds: Verbs[argparse.ArgumentParser]) -> None:

@@ -1,5 +1,6 @@
 import argparse
 import asyncio
+import sys
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,30 @@ def test_the_contact_sheet_is_a_png(run_dir: Path) -> None:
 @pytest.mark.parametrize("words", [["vein", "--sheet", "x.png", "--people", "99"], ["people", "--people", "0"]])
 def test_numbers_out_of_bounds_are_wrong_input(words: list[str]) -> None:
     assert run(*words) == 2
+
+
+def test_a_kind_of_attack_that_nobody_knows_is_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("vein", "--out", "x.png", "--attack", "wax") == 2
+    assert "print_laser" in capsys.readouterr().err
+
+
+def test_a_sheet_has_the_fingers_and_the_attacks_that_were_asked_for(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sheet = run_dir / "sheet.png"
+    assert run("vein", "--out", str(sheet), "--people", "2", "--fingers", "2", "--attack", "print_film") == 0
+    assert "2 people x 2 fingers x 2 touches" in capsys.readouterr().out
+    data = sheet.read_bytes()
+    assert (int.from_bytes(data[16:20]), int.from_bytes(data[20:24])) == (200 + 2 * 320, 28 + 4 * 240)
+
+
+def test_histograms_without_matplotlib_say_what_to_install(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "authd_simulators.vein_study.picture", raising=False)
+    assert run("vein", "--out", "x.png", "--histograms") == 2
+    assert "authd-seat[plots]" in capsys.readouterr().err
 
 
 def test_a_sheet_that_cannot_be_written_is_wrong_input(run_dir: Path) -> None:

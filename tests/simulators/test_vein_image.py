@@ -7,7 +7,9 @@ import pytest
 from authd_simulators.people import population, stranger_finger
 from authd_simulators.vein_image import Finger, Presentation, anatomy, capture, contact_sheet, empty, finger_seed
 from authd_simulators.vein_image.anatomy import MARGIN, Floats, Rank, generator
+from authd_simulators.vein_image.attacks import Species
 from authd_simulators.vein_image.capture import draw_pose
+from authd_simulators.vein_image.sheet import shown
 
 SEED = finger_seed("staff-1001", Finger.RIGHT_INDEX)
 
@@ -91,8 +93,25 @@ def test_a_stranger_is_nobody_of_the_staff() -> None:
     assert stranger_finger(1) not in {person.finger(finger) for person in population(50) for finger in Finger}
 
 
-def test_the_contact_sheet_has_a_row_a_finger() -> None:
-    assert contact_sheet([SEED, stranger_finger(1)], [Presentation.GOOD] * 3).shape == (480, 960)
+def test_the_contact_sheet_has_a_row_a_finger_and_says_which() -> None:
+    sheet = contact_sheet([SEED, stranger_finger(1)], [Presentation.GOOD] * 3)
+    assert sheet.shape == (28 + 480, 200 + 960)
+    assert sheet[:28].max() > 100
+    assert sheet[28:, :200].max() > 100
+
+
+def test_the_contact_sheet_is_the_same_for_the_same_seed_and_shows_other_touches_for_another() -> None:
+    one, again, other = (contact_sheet([SEED], [Presentation.GOOD], seed) for seed in (1, 1, 2))
+    assert np.array_equal(one, again)
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("species", list(Species))
+def test_the_contact_sheet_shows_each_kind_of_attack(species: Species) -> None:
+    finger, attack = (shown(SEED, what, "1") for what in (Presentation.GOOD, species))
+    assert attack.shape == finger.shape
+    assert attack.max() > 60
+    assert not np.array_equal(finger, attack)
 
 
 @pytest.mark.parametrize("presentation", list(Presentation))

@@ -157,7 +157,7 @@ def _spoil(pose: Pose, presentation: Presentation, rng: np.random.Generator) -> 
         case Presentation.GOOD:
             pass
         case Presentation.WET:
-            pose.haze = rng.uniform(0.7, 0.9)
+            pose.haze = rng.uniform(0.82, 0.94)
             pose.blur += 4.5
             pose.exposure *= 1.25
         case Presentation.DRY:

@@ -31,7 +31,7 @@ class Recipe:
     """Slow unevenness over the finger, logarithm."""
     level: float = 0.22
     """Spread (log) of how much light comes through at all."""
-    joint: float = 0.85
+    joint: float = 0.9
     """Factor on the joints' glow."""
     joint_along: float = 16.0
     """Where the joints are, pixels along the finger."""
@@ -51,7 +51,7 @@ class Recipe:
     mood: float = 0.35
     """The same over the touches of one person."""
     best: float = 0.6
-    worst: float = 2.8
+    worst: float = 3.1
     """The most that the factor can be."""
     dx: float = 2.6
     dy: float = 4.0
@@ -67,7 +67,7 @@ class Recipe:
     contrast_touches: float = 0.15
     blur: float = 0.2
     motion: float = 0.5
-    again: float = 0.08
+    again: float = 0.07
     """Share of all this by which a finger that was not lifted differs from one picture to the next."""
 
 
