@@ -15,12 +15,8 @@ On one core: the libraries' own threads are switched off before they are loaded.
 
 from __future__ import annotations
 
-import os
-
-for _library in ("OMP", "OPENBLAS", "MKL"):
-    os.environ[f"{_library}_NUM_THREADS"] = "1"
-
 import argparse
+import os
 from importlib import import_module
 
 from tests.bench.report import Report
@@ -36,6 +32,8 @@ def main() -> None:
     chosen = parser.parse_args().parts or PARTS
     if unknown := set(chosen) - set(PARTS):
         parser.error(f"{min(unknown)}: one of {', '.join(PARTS)} is expected")
+    for library in ("OMP", "OPENBLAS", "MKL"):
+        os.environ[f"{library}_NUM_THREADS"] = "1"
     report = Report()
     for part in chosen:
         if part in LIVING and "AUTHD_SDUMLA" not in os.environ:
