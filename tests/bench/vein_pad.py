@@ -14,8 +14,11 @@ import argparse
 import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from functools import partial
 from itertools import product
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +47,7 @@ TOUCHES = 3
 """By each living person, at one reader: also a finger's earlier touches must not make it a recording."""
 ENROLLED = 3
 PULSE_SECONDS = 2.5
+JOBS, TASK = 2, 20
 APCER_BAR, BPCER_BAR = 2.0, 1.0
 
 
@@ -56,7 +60,9 @@ class Count:
     silent: int = 0
     matched: int = 0
     matched_and_missed: int = 0
-    scores: list[float] = field(default_factory=list[float])
+
+    def __add__(self, other: Count) -> Count:
+        return Count(*(getattr(self, name) + getattr(other, name) for name in self.__slots__))
 
 
 def wilful(rng: np.random.Generator) -> Presentation:
@@ -68,11 +74,11 @@ def finger(fold: int, person: int) -> str:
     return f"pad{fold}:{person}/right_index"
 
 
-def people(fold: int, count: int) -> Iterator[tuple[np.random.Generator, list[Presented]]]:
+def people(fold: int, some: range) -> Iterator[tuple[int, list[Presented]]]:
     """Persons and their touches."""
-    for person in range(count):
+    for person in some:
         rng, seed = np.random.default_rng([fold, person]), finger(fold, person)
-        yield rng, [living(anatomy(seed), rng, wilful(rng)) for _ in range(TOUCHES)]
+        yield person, [living(anatomy(seed), rng, wilful(rng)) for _ in range(TOUCHES)]
 
 
 class Noting(VeinReader):
@@ -91,8 +97,8 @@ class Noting(VeinReader):
 def cues_of(fold: int, count: int, pulse: float = 0.0) -> list[Mapping[str, float]]:
     """Return the cues of the living touches that gave a template."""
     found: list[Mapping[str, float]] = []
-    for number, (_, touches) in enumerate(people(fold, count)):
-        bench = Bench(number)
+    for person, touches in people(fold, range(count)):
+        bench = Bench(person)
         reader = Noting(bench, load_profile("sim"), pulse)
         for shown in touches:
             touch(reader, bench, shown)
@@ -112,10 +118,10 @@ def attack(
     return printed(record, species, rng, wearer)
 
 
-def present(fold: int, count: int, profile: SensorProfile) -> dict[Species, Count]:
-    """Try each species on so many victims, whose recorded touch the reader itself has seen."""
-    counts = {species: Count() for species in (*PRINTS, Species.SCREEN, *REPLAYS)}
-    for person in range(count):
+def present(fold: int, victims: range) -> dict[Species, Count]:
+    """Try each species on these victims, whose recorded touch the reader itself has seen."""
+    counts, profile = {species: Count() for species in (*PRINTS, Species.SCREEN, *REPLAYS)}, load_profile("sim")
+    for person in victims:
         rng, seed = np.random.default_rng([fold, 7, person]), finger(fold, 100_000 + person)
         bench = Bench(person)
         reader = VeinReader(bench, profile)
@@ -153,15 +159,14 @@ def note(counted: Count, said: Probe | None, enrolled: Sequence[bytes], profile:
     counted.caught += not missed
     counted.matched += matched
     counted.matched_and_missed += matched and missed
-    counted.scores.append(score)
 
 
-def bona_fide(fold: int, count: int, profile: SensorProfile, pulse: float = 0.0) -> Count:
+def bona_fide(fold: int, some: range) -> Count:
     """Count living touches that would be refused."""
     counted = Count()
-    for number, (_, touches) in enumerate(people(fold, count)):
-        bench = Bench(number)
-        reader = VeinReader(bench, profile, pulse)
+    for person, touches in people(fold, some):
+        bench = Bench(person)
+        reader = VeinReader(bench, load_profile("sim"))
         for shown in touches:
             said = touch(reader, bench, shown)
             if isinstance(said, Probe):
@@ -180,14 +185,20 @@ def percent(errors: int, of: int) -> tuple[float, str]:
 
 def run(report: Report, living_people: int = 500, attacks: int = 400) -> None:
     """Report all figures; every one of them is of simulated presentations."""
-    profile = load_profile("sim")
-    counted = bona_fide(TEST, living_people, profile)
+    with ProcessPoolExecutor(JOBS, mp_context=get_context("spawn")) as pool:
+        counted = sum(pool.map(partial(bona_fide, TEST), parts(living_people)), Count())
+        tried = list(pool.map(partial(present, TEST), parts(attacks)))
     rate, words = percent(counted.caught, counted.of)
     report.figure("pad.simulated.bpcer_percent", rate, "%", f"<= {BPCER_BAR:g} ({words})", rate <= BPCER_BAR)
     report.figure("pad.simulated.bona_fide_no_response", counted.silent, "touches", f"of {living_people * TOUCHES}")
-    for species, counts in present(TEST, attacks, profile).items():
-        species_figures(report, species, counts)
+    for species in tried[0]:
+        species_figures(report, species, sum((counts[species] for counts in tried), Count()))
     real(report)
+
+
+def parts(count: int) -> list[range]:
+    """Cut so many people into tasks."""
+    return [range(first, min(count, first + TASK)) for first in range(0, count, TASK)]
 
 
 def species_figures(report: Report, species: Species, counts: Count) -> None:
