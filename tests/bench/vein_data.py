@@ -4,8 +4,8 @@ Two folds by subject (001-053, 054-106). What depends on data is fixed on one fo
 two are pooled. Left out: the pair of fingers of subject 068 that are one and the same (right index and middle), and
 pairs of the very same picture under two names.
 
-A score is what the comparator decides by: the rigid one, and for a pair that it would look at closer (`CLOSER`), the
-refined one. The comparator refines its best candidates only, so that below its thresholds a few scores differ.
+A score is what the comparator decides by (`judged` of engine/deform.py). It refines its best candidates only, so that
+below its thresholds a few scores differ.
 """
 
 from __future__ import annotations
@@ -23,8 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from authd_drivers.vein.engine.compare import lattices, words
-from authd_drivers.vein.engine.deform import refine
-from authd_drivers.vein.engine.gallery import REFINED
+from authd_drivers.vein.engine.deform import judged
 from authd_drivers.vein.engine.profile import load_profile
 from authd_drivers.vein.engine.template import parse
 from authd_drivers.vein.study.measure import ungated
@@ -33,8 +32,6 @@ FOLDS = ((1, 53), (54, 106))
 FINGERS = tuple((hand, finger) for hand in ("left", "right") for finger in ("index", "middle", "ring"))
 TAKES = 6
 PER_PERSON = len(FINGERS) * TAKES
-CLOSER = 0.15
-"""Rigid score from which a pair of captures is refined; one pair in ten of different fingers has it."""
 _TWINS = ((68, 3), (68, 4))
 _CHUNK = 53
 
@@ -122,21 +119,8 @@ def score_rows(rows: range, templates: Words) -> Floats:
     lattice = lattices(load_profile("sdumla").search)[0]
     scores = np.zeros((len(rows), len(templates)), np.float32)
     for row in range(len(rows)):
-        rest = templates[row:]
-        found = lattice.scores(templates[row], rest)
-        for part in _parts(np.flatnonzero((found >= CLOSER) | _one_finger(rows[row], len(rest)))):
-            found[part] = refine(lattice, templates[row], rest[part], found[part])
-        scores[row, row:] = found
+        scores[row, row:] = judged(lattice, templates[row], templates[row:])
     return scores
-
-
-def _one_finger(capture: int, count: int) -> Mask:
-    """Which of `count` captures from `capture` on are of its finger."""
-    return np.asarray((capture + np.arange(count)) // TAKES == capture // TAKES, np.bool_)
-
-
-def _parts(places: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
-    return [places[at : at + REFINED] for at in range(0, len(places), REFINED)]
 
 
 def _progress(items: Iterator[_Item], count: int, what: str) -> Iterator[_Item]:

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from authd_drivers.vein.engine.deform import refine
+from authd_drivers.vein.engine.deform import AT_ONCE, CLOSER, judged, refine
 from authd_drivers.vein.engine.lattice import Lattice
 
 Cells = npt.NDArray[np.bool_]
@@ -71,3 +71,14 @@ def test_a_score_does_not_depend_on_what_else_is_looked_at() -> None:
 def test_a_map_that_says_nothing_scores_next_to_nothing(cells: Cells) -> None:
     assert abs(refined(cells, veins(1))[1][0]) < 0.1
     assert abs(refined(veins(1), cells)[1][0]) < 0.1
+
+
+def test_who_measures_sees_the_scores_that_a_search_decides_by() -> None:
+    near = [veins(1) ^ (np.random.default_rng(seed).random((32, 64)) < 0.1) for seed in range(2 * AT_ONCE)]
+    maps = packed(veins(1), *near, *(veins(seed) for seed in range(10, 40)))
+    rigid = LATTICE.scores(maps[0], maps[1:])
+    close = rigid >= CLOSER
+    assert AT_ONCE < close.sum() < len(rigid)
+    found = judged(LATTICE, maps[0], maps[1:])
+    assert found[~close].tolist() == rigid[~close].tolist()
+    assert found[close].tolist() == refine(LATTICE, maps[0], maps[1:][close], rigid[close]).tolist()

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from authd.driver import DriverError
 from authd_drivers.vein.engine.compare import lattices, words
+from authd_drivers.vein.engine.deform import judged
 from authd_drivers.vein.engine.profile import SearchSettings, SensorProfile
 from authd_drivers.vein.engine.template import parse
 from authd_drivers.vein.study.pool import Progress, cores, in_order, silent
@@ -128,7 +129,7 @@ def score_all(
 ) -> Floats:
     """Scores of all templates (n, 32) with each other: shape (n, n), symmetric, on disc where that is large.
 
-    search: the profile's limits of shifts. Raises `ValueError` for more than `MAX_TEMPLATES`.
+    search: the profile's limits of shifts; see `score_rows`. Raises `ValueError` for more than `MAX_TEMPLATES`.
     """
     count = len(templates)
     scores = _matrix(count, count)
@@ -154,9 +155,14 @@ def score_across(
 
 
 def score_rows(probes: Words, templates: Words, search: SearchSettings | None = None) -> Floats:
-    """One task: scores of each probe with each template, shape (probes, templates)."""
+    """One task: scores of each probe with each template, shape (probes, templates).
+
+    With a profile's limits they are those that its searches decide by (engine/deform.py), without any the rigid ones.
+    """
     fine, _ = lattices(search)
-    return np.stack([fine.scores(probe, templates) for probe in probes])
+    if search is None:
+        return np.stack([fine.scores(probe, templates) for probe in probes])
+    return np.stack([judged(fine, probe, templates) for probe in probes])
 
 
 def _rows(
