@@ -9,8 +9,8 @@ from authd.driver import Candidates, Scored
 from authd_drivers.vein.engine.fusion import fused, shown
 
 if TYPE_CHECKING:
-    from authd_drivers.vein.engine.profile import RosterSettings
     from authd_drivers.vein.engine.gallery import Ranking
+    from authd_drivers.vein.engine.profile import RosterSettings
 
 Fingers = Mapping[int, Scored]
 """Of one person: the best template of each finger, by its code."""
