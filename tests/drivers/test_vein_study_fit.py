@@ -149,10 +149,10 @@ def test_a_plan_is_the_same_each_time_and_never_pairs_a_finger_with_itself_as_a_
     data = read_folder(folder_of(tmp_path, as_it_is, 9), PATTERN)
     plan, again = draw_plan(data), draw_plan(data)
     assert (plan.impostor == again.impostor).all()
-    finger = [path.name[0] for path in plan.paths]
+    finger = np.array([path.name[0] for path in plan.paths])
     assert len(plan.genuine) == 9 * 3
-    assert all(finger[a] == finger[b] for a, b in plan.genuine.tolist())
-    assert all(finger[a] != finger[b] for a, b in plan.impostor.tolist())
+    assert (finger[plan.genuine[:, 0]] == finger[plan.genuine[:, 1]]).all()
+    assert (finger[plan.impostor[:, 0]] != finger[plan.impostor[:, 1]]).all()
 
 
 def test_too_few_fingers_are_one_plain_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
