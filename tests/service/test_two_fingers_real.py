@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import tempfile
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -17,7 +18,7 @@ from authd.core.ports import Asked, Clock, Sample
 from authd.service.host.manifest import Manifest
 from authd.service.pdp import choose
 from authd.service.seal import WrappedKey
-from authd.service.verifier import ChildVerifier, Sealed
+from authd.service.verifier import ChildVerifier, NoTemplate, Sealed
 from authd_drivers.vein.engine.profile import PROFILES
 from tests.drivers.veins import probes
 from tests.service.test_verifier import Now, Store, running
@@ -47,7 +48,7 @@ bound = 5e-06
 
 
 def probe(who: SubjectId, finger: str, touch: int) -> bytes:
-    return probes(f"{who}-{finger}", 12)[touch]
+    return probes(f"{who}-{finger}", 24)[touch]
 
 
 def sample(who: SubjectId, finger: str, touch: int) -> Sample:
@@ -62,11 +63,19 @@ class Child:
         self._next: dict[tuple[SubjectId, str], int] = {}
 
     def touch(self, who: SubjectId, finger: str) -> Sample:
-        number = self._next[who, finger] = self._next.get((who, finger), 2) + 1
+        number = self._next[who, finger] = self._next[who, finger] + 1
         return sample(who, finger, number)
 
     async def enrol(self, who: SubjectId, finger: str, key: WrappedKey | None) -> WrappedKey:
-        made = await self.verifier.enrol(who, "vein", finger, [probe(who, finger, touch) for touch in range(3)], key)
+        """By three touches that fit together; the next ones are to be recognised."""
+        for first in range(8):
+            with suppress(NoTemplate):
+                three = [probe(who, finger, first + more) for more in range(3)]
+                made = await self.verifier.enrol(who, "vein", finger, three, key)
+                self._next[who, finger] = first + 2
+                break
+        else:
+            raise AssertionError(f"{finger} of {who} never fits together")
         self.store.keep(made)
         await self.verifier.add(made)
         return made.keys[0]
