@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 SURVIVORS = 256
 """Templates that are always compared closely: all of a counter's roster, some milliseconds."""
-SHARE = 0.06
+SHARE = 0.08
 """Of more, the part that is; of living fingers no accepted one is lost (`python -m tests.bench.vein_search`)."""
 
 
