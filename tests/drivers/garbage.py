@@ -14,7 +14,7 @@ Field = npt.NDArray[Any]
 Draw = Callable[[np.random.Generator, int, int], Field]
 
 
-def _spread(field: Field, rng: np.random.Generator) -> Field:
+def _spread(field: Any, rng: np.random.Generator) -> Field:
     """Bring a field to grey levels of some brightness and contrast."""
     field = (field - field.mean()) / (field.std() + 1e-9)
     return np.asarray(rng.uniform(40, 200) + field * rng.uniform(5, 70))
@@ -45,7 +45,8 @@ def stripes(rng: np.random.Generator, height: int, width: int) -> Field:
 
 def gradient(rng: np.random.Generator, height: int, width: int) -> Field:
     """A slope of light, straight or bent, with a little noise."""
-    v, u = np.mgrid[0:height, 0:width] / max(height, width)
+    size = max(height, width)
+    v, u = np.arange(height)[:, None] / size, np.arange(width)[None] / size
     field = u * rng.normal() + v * rng.normal() + (u - rng.random()) ** 2 * rng.normal() + (v - rng.random()) ** 2 * 3
     return np.asarray(_spread(field, rng) + rng.normal(0, rng.uniform(0, 8), field.shape))
 
@@ -79,8 +80,9 @@ def silhouette(rng: np.random.Generator, height: int, width: int) -> Field:
     inside = np.abs(across) < 1
     level = rng.uniform(60, 190) * (1 + rng.normal(0, 0.3) * across + rng.normal(0, 0.3) * across**2)
     level = level * (1 + rng.normal(0, 0.2) * np.sin(np.linspace(0, rng.uniform(1, 9), width))[None])
-    bar = cv2.GaussianBlur(np.where(inside, level, rng.uniform(0, 25)), (0, 0), rng.uniform(0.6, 4))
-    return bar + rng.normal(0, rng.uniform(0.3, 6), bar.shape)
+    bar = np.where(inside, level, rng.uniform(0, 25))
+    soft = np.asarray(cv2.GaussianBlur(bar, (0, 0), rng.uniform(0.6, 4)), np.float64)
+    return soft + rng.normal(0, rng.uniform(0.3, 6), bar.shape)
 
 
 def blobs(rng: np.random.Generator, height: int, width: int) -> Field:

@@ -21,6 +21,7 @@ from authd_drivers.vein.engine.extract import extract, sees_finger
 from authd_drivers.vein.engine.profile import load_profile
 from authd_drivers.vein.reader import VeinReader
 from authd_drivers.vein.source import Frame, Light
+from tests.conformance.reader import no_prompt
 from tests.drivers.garbage import KINDS, accepted, garbage
 from tests.drivers.presented import Bench, touch
 from tests.drivers.veins import picture, sim
@@ -129,9 +130,10 @@ def test_garbage_on_the_reader_is_a_hint(number: int) -> None:
 
 async def shown(pictures: Path, trigger: Path) -> AsyncGenerator[Event, None]:
     reader = READER({"source": f"folder:{pictures}", "profile": "sim", "trigger": str(trigger)})
+    assert isinstance(reader, VeinReader)
     await reader.open()
     try:
-        async with aclosing(reader.run(Capture("0" * 32), None)) as events:  # type: ignore[arg-type,type-var]  # nobody is asked
+        async with aclosing(reader.run(Capture("0" * 32), no_prompt)) as events:
             async for event in events:
                 yield event
     finally:
@@ -223,7 +225,9 @@ class Camera:
 
 @pytest.mark.parametrize("name", [name for name in wrong_frames() if name not in ("colours", "100 megapixels")])
 async def test_a_camera_that_does_not_fit_the_profile_is_named(name: str) -> None:
-    source = CameraSource("/dev/x", 320, 240, lambda seen: True, lambda *_: Camera(wrong_frames()[name]))
+    source = CameraSource(
+        "/dev/x", 320, 240, lambda seen: True, lambda path, width, height: Camera(wrong_frames()[name])
+    )
     await source.open()
     with pytest.raises(DriverError) as caught:
         await source.frame()

@@ -99,7 +99,9 @@ class Lit:
 
 
 def camera(chip: Chip) -> LitCameraSource:
-    return LitCameraSource("/dev/x", 32, 24, lambda seen: bool(seen.mean() > 150), lamps(chip), lambda *_: Lit(chip))
+    return LitCameraSource(
+        "/dev/x", 32, 24, lambda seen: bool(seen.mean() > 150), lamps(chip), lambda path, width, height: Lit(chip)
+    )
 
 
 async def test_each_frame_is_under_the_lamp_that_was_asked_for(chip: Chip) -> None:

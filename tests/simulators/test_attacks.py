@@ -76,7 +76,7 @@ async def test_what_was_not_fetched_of_a_burst_is_dropped(bench: Bench, source: 
 async def test_a_picture_under_another_lamp_is_the_devices_fault(bench: Bench, source: CableSource) -> None:
     await order(bench, "TOUCH 1003 hold")
     source.light([Light.OFF])
-    source._lit[0] = Light.SIDE  # as if the device had mixed them up
+    source._lit[0] = Light.SIDE  # pyright: ignore[reportPrivateUsage] - as if the device had mixed them up
     with pytest.raises(DriverError) as caught:
         await source.frame()
     assert caught.value.fault is Fault.PROTOCOL
@@ -108,6 +108,7 @@ async def test_a_recording_answers_each_lamp_as_before_whatever_the_order(bench:
 
 async def said(bench: Bench, reader: VeinReader, words: str) -> Probe | Feedback:
     """Lay something down until it is a probe, or it was tried often enough; a recording of the last touch once."""
+    last: Probe | Feedback | None = None
     for _ in range(6):
         async with aclosing(reader.run(Capture("0" * 32), no_prompt)) as events:
             async for event in events:
@@ -120,6 +121,7 @@ async def said(bench: Bench, reader: VeinReader, words: str) -> Probe | Feedback
         await order(bench, "LIFT")
         if isinstance(last, Probe):
             break
+    assert last is not None
     return last
 
 

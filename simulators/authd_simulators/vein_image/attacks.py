@@ -134,7 +134,7 @@ def reencoded(frame: Image, change: float, once: np.random.Generator, each: np.r
     x, y = once.normal(0, 1.2 * change, 2)
     gain, noise = 1 + once.normal(0, 0.05 * change), abs(once.normal(0, 1.2 * change))
     where = np.array([[1, 0, x], [0, 1, y]], np.float32)
-    moved = cv2.warpAffine(frame, where, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE).astype(np.float32)
+    moved = floats(cv2.warpAffine(frame, where, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE))
     moved = floats(moved * np.float32(gain) + each.standard_normal(moved.shape, np.float32) * np.float32(noise))
     quality = int(once.integers(70, 97))
     if once.random() < 0.5:
@@ -147,8 +147,8 @@ def reencoded(frame: Image, change: float, once: np.random.Generator, each: np.r
 def laid(field: Floats, rng: np.random.Generator) -> Floats:
     """Lay a flat thing down about where the finger was: shifted, turned, at a slightly wrong scale."""
     middle = (WIDTH / 2, HEIGHT / 2)
-    where = cv2.getRotationMatrix2D(middle, rng.normal(0, 1.2), 1 + rng.normal(0, 0.015))
-    where = where + np.array([[0, 0, rng.normal(0, 4)], [0, 0, rng.normal(0, 6)]])
+    where = floats(cv2.getRotationMatrix2D(middle, rng.normal(0, 1.2), 1 + rng.normal(0, 0.015)))
+    where[:, 2] += floats(rng.normal(0, (4, 6)))
     return floats(cv2.warpAffine(field, where, (WIDTH, HEIGHT), borderMode=cv2.BORDER_REPLICATE))
 
 
