@@ -251,7 +251,7 @@ def _hazy(tissue: Floats, share: float) -> Floats:
 def _skin(rng: np.random.Generator, presentation: Presentation) -> Floats:
     """Factor on the light: a film of water has bright patches, dry skin has flakes and creases across the finger."""
     if presentation is Presentation.WET:
-        patches = rng.normal(0, 0.10, (6, 8)).astype(np.float32)
+        patches = rng.normal(0, 0.03, (6, 8)).astype(np.float32)
         return floats(np.exp(cv2.resize(patches, (WIDTH, HEIGHT), interpolation=cv2.INTER_CUBIC)))
     flakes = rng.normal(0, 0.06, (HEIGHT // 8, WIDTH // 2)).astype(np.float32)
     return floats(np.exp(cv2.resize(flakes, (WIDTH, HEIGHT), interpolation=cv2.INTER_LINEAR)))
