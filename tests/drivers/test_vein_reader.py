@@ -382,7 +382,10 @@ def test_the_manifest_grants_the_source_and_nothing_else() -> None:
     assert manifest.fill(parsed, {"source": "/dev/video0"}).read == ()
     grants = manifest.fill(parsed, {"source": "folder:/data", "trigger": "/run/x"})
     assert (grants.devices, grants.read, grants.unix_sockets) == ((), ("/data", "/run/x"), ())
-    assert parsed.pad_level == "none"
+    assert manifest.settled(parsed, {"source": "/dev/video0"}).pad_level == "none"
+    lit = {"source": "/dev/video0", "lamp": "/dev/gpiochip0"}
+    assert manifest.settled(parsed, lit).pad_level == "heuristic"
+    assert manifest.fill(parsed, lit).devices == ("/dev/video0", "/dev/gpiochip0")
 
 
 async def test_closing_the_events_in_the_middle_of_a_touch_wipes_its_frame() -> None:
