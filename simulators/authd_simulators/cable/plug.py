@@ -145,9 +145,10 @@ class Plug(asyncio.BufferedProtocol):
         end = _HEAD + frame_length(self._buffer[:_HEAD], MAX_ANSWER)
         if self._filled < end:
             return False
-        answer = parse_answer(memoryview(self._buffer)[_HEAD:end])
+        view = memoryview(self._buffer)  # moved in place: a slice of the buffer itself would be a copy that nobody wipes
+        answer = parse_answer(view[_HEAD:end])
         rest = self._filled - end
-        self._buffer[:rest] = self._buffer[end : self._filled]
+        view[:rest] = view[end : self._filled]
         self._buffer[rest : self._filled] = bytes(self._filled - rest)
         self._filled = rest
         self._hear(answer)
