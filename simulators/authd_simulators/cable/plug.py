@@ -145,7 +145,7 @@ class Plug(asyncio.BufferedProtocol):
         end = _HEAD + frame_length(self._buffer[:_HEAD], MAX_ANSWER)
         if self._filled < end:
             return False
-        view = memoryview(self._buffer)  # moved in place: a slice of the buffer itself would be a copy that nobody wipes
+        view = memoryview(self._buffer)  # moved in place: a slice of the buffer itself is a copy that nobody wipes
         answer = parse_answer(view[_HEAD:end])
         rest = self._filled - end
         view[:rest] = view[end : self._filled]
