@@ -146,7 +146,7 @@ def test_what_is_excluded_may_be_left_out_anyway(fingers: Path, authd: Authd) ->
     found = authd(*usual(fingers, "--json", "--no-gate", "--leave", "1/2", "--exclude", "1/index=1/middle")).json()
     head = found["evaluation"]
     assert (head["fingers"], head["left_out"], head["excluded"]) == (4, "1/2", [])
-    assert "without 1 of every 2 fingers" in authd(*usual(fingers, "--leave", "1/2")).out
+    assert "without 1 of every 2 people" in authd(*usual(fingers, "--leave", "1/2")).out
 
 
 def test_a_camera_that_the_profile_is_not_for_is_one_line(tmp_path: Path, authd: Authd) -> None:

@@ -204,3 +204,12 @@ def test_fingers_of_a_folder_without_pairs_cannot_be_fitted_to(tmp_path: Path) -
     data = read_folder(folder_of(tmp_path, as_it_is, 10, takes=1), PATTERN)
     with pytest.raises(DatasetError):
         fit(data, "mine", jobs=1)
+
+
+def test_a_part_of_the_people_has_all_their_fingers_and_the_others_are_the_rest(tmp_path: Path) -> None:
+    for person in range(4):
+        for finger in ("index", "ring"):
+            cv2.imwrite(str(tmp_path / f"{person}_{finger}_0.png"), np.zeros((4, 4), np.uint8))
+    data = read_folder(tmp_path, PATTERN)
+    assert data.part((1, 3)).fingers == ("0/index", "0/ring", "3/index", "3/ring")
+    assert data.part((1, 3), left=True).subjects == ("1", "2")

@@ -31,7 +31,7 @@ examples:
   authd vein evaluate DIR --pattern REGEX --json > figures.jsonl
   authd vein evaluate DIR --pattern REGEX --exclude '068/right/index=068/right/middle' --impostors people
 
-  authd vein profile DIR --pattern REGEX --take 1/3 --out my.toml     fit a profile to a third of the fingers,
+  authd vein profile DIR --pattern REGEX --take 1/3 --out my.toml     fit a profile to a third of the people,
   authd vein evaluate DIR --pattern REGEX --leave 1/3 --profile my.toml   and measure it on the others
 
 The pattern is searched in each picture's path below DIR (with forward slashes). It names the groups subject, finger and
@@ -80,9 +80,7 @@ def _evaluate(kinds: Verbs[argparse.ArgumentParser]) -> None:
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="DET curve and histograms as PNG and SVG / 図の出力先")
     parser.add_argument("--json", action="store_true", help="JSON lines instead of a table")
-    parser.add_argument(
-        "--leave", type=_share, metavar="K/N", help="leave out the fingers that profile --take K/N took"
-    )
+    parser.add_argument("--leave", type=_share, metavar="K/N", help="leave out the people whom profile --take K/N took")
     add_number(parser, "--worst", 10, 0, 1000, "worst fingers to list (10)")
     parser.set_defaults(run=guarded(_run_evaluate))
 
@@ -98,7 +96,7 @@ def _profile(kinds: Verbs[argparse.ArgumentParser]) -> None:
         "--pitch", type=_pitch, default=0.0, metavar="MM", help="millimetres of finger a pixel (guessed)"
     )
     parser.add_argument("--force", action="store_true", help="write over a file that is there / 上書きする")
-    part = "fit to so many fingers of so many, spread over all, such as 1/3 / 指の一部だけで作る"
+    part = "fit to so many of every so many people, such as 1/3 / 一部の人だけで作る"
     parser.add_argument("--take", type=_share, metavar="K/N", help=part)
     parser.set_defaults(run=guarded(_run_profile))
 

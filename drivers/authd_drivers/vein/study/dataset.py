@@ -94,17 +94,13 @@ class Dataset:
         return Dataset(self.folder, tuple(each for each in self.pictures if each.subject in wanted), self.skipped)
 
     def part(self, share: tuple[int, int], *, left: bool = False) -> Dataset:
-        """Return every so-manieth finger: for (1, 3) each third one, beginning with the first; `left`: the others."""
+        """Return so many of every so many people, all their fingers: for (1, 3) each third one; `left`: the others.
+
+        By people, because by fingers a third of six fingers each would be everybody's index fingers.
+        """
         taken, of = share
-        return Dataset(
-            self.folder,
-            tuple(
-                each
-                for each, finger in zip(self.pictures, self.finger.tolist(), strict=True)
-                if (finger % of < taken) is not left
-            ),
-            self.skipped,
-        )
+        wanted = [name for number, name in enumerate(self.subjects) if (number % of < taken) is not left]
+        return self.of(wanted)
 
     def first(self, people: int) -> Dataset:
         """Return the part that shows the first so many people."""

@@ -29,7 +29,7 @@ comparisons below: a roster of more than a few people wants millions."""
 
 def save(file: Path, fitted: Fitted, share: tuple[int, int] | None) -> None:
     """Write the file, whole or not at all. Raises `OSError`."""
-    part = f" ({share[0]} of every {share[1]} fingers)" if share else ""
+    part = f" ({share[0]} of every {share[1]} people)" if share else ""
     counts = {"pictures": fitted.pictures, "fingers": fitted.fingers, "people": fitted.people, "tried": fitted.tried}
     beside = file.with_name(file.name + ".new")
     beside.write_text(written(fitted.profile, HEAD.format(part=part, **counts)), encoding="utf-8")
