@@ -26,8 +26,9 @@ _UTFVP = (380, 672)
 def displacements(rows: int, columns: int) -> dict[str, tuple[int, int]]:
     """What the match is tried with on maps of a size: as shipped, the same share of the map, and half of that.
 
-    The last is the slowest, and was the most accurate on SDUMLA; wider pictures of whole fingers did better with the
-    one before. Left out is what would leave nothing of the model, of which the match cuts off so much at each side.
+    On whole fingers `scaled` was the most accurate (SDUMLA: EER 6.7 % of 53 fingers of all kinds, `near` 8.7, `shipped`
+    9.0), on regions of FV-USM `near`, which is the slowest. Left out is what would leave nothing of the model, of which
+    the match cuts off so much at each side.
     """
     share = [SHIPPED[0] * rows / _UTFVP[0], SHIPPED[1] * columns / _UTFVP[1]]
     tried = {
