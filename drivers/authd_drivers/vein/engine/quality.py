@@ -19,8 +19,8 @@ Floats = npt.NDArray[np.float32]
 
 DARK = 25.0
 """Grey levels at which half of the noise is there without any light."""
-STRAIGHT = -4.0
-"""Standard deviations of the edge residual from usual: what is drawn with a ruler has edges as straight as that."""
+PLAIN = 0.66
+"""Of `odd_max`, below usual: what has no veins at all, or edges as straight as if they were drawn with a ruler."""
 Image = npt.NDArray[np.uint8]
 
 
@@ -90,7 +90,8 @@ def grade(strength: Floats, grain: float, shape: Shape, profile: SensorProfile) 
         return 0.0, Hint.REMOVE_AND_RETRY
     clear = (clarity - settings.clarity) / settings.clarity_spread
     rough = (shape.residual - settings.residual) / settings.residual_spread
-    if max(clear, rough) > settings.odd_max or (rough < STRAIGHT and profile.edges.traced):
+    least = min(clear, rough) if profile.edges.traced else clear
+    if max(clear, rough) > settings.odd_max or least < -PLAIN * settings.odd_max:
         return 0.0, Hint.REMOVE_AND_RETRY
     rough *= settings.residual_weight
     quality = 1 / (1 + math.exp(-max(-30.0, min(30.0, clear - rough))))
