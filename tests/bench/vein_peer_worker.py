@@ -63,12 +63,13 @@ class OwnSide:
 
     def __init__(self, profile: str) -> None:
         from authd_drivers.vein.comparator import VeinComparator
-        from authd_drivers.vein.engine.compare import FINE
+        from authd_drivers.vein.engine.compare import lattices
         from authd_drivers.vein.engine.extract import extract
         from authd_drivers.vein.engine.profile import load_profile
 
         self._profile = load_profile(profile)
-        self._find, self._scores, self._comparator = extract, FINE.scores, VeinComparator(profiles=[self._profile])
+        self._find, self._comparator = extract, VeinComparator(profiles=[self._profile])
+        self._scores = lattices(self._profile.search)[0].scores
         self._records: list[bytes | None] = []
         self._scope: list[str] = []
 
@@ -78,7 +79,7 @@ class OwnSide:
         return {"ms": ms, "found": found.template is not None}
 
     def compare(self, probe: int, others: list[int], displacement: str) -> dict[str, Any]:
-        """Exact comparison of one probe with all others at once, as a search does it, at all shifts."""
+        """Exact comparison of one probe with all others at once, as a search does it, at all shifts of the profile."""
         one, rows = self._words([probe])[0], self._words(others)
         ms, scores = measured(lambda: self._scores(one, rows))
         return {"ms": ms / len(others), "scores": scores.tolist()}
