@@ -20,6 +20,8 @@ from authd_simulators.vein_image.capture import Image
 from authd_simulators.vein_image.lamps import FRAME_S, Lamp, Presented, living
 
 TOUCH_MS = 700
+EXPECTED = ((Lamp.ON, 0), (Lamp.OFF, 0), (Lamp.SIDE, 0), (Lamp.ON, 1))
+"""Pictures that every touch is asked for: made when the finger comes down, as a camera has them without computing."""
 MOST_PICTURE_TIMES = 32
 MOST_LAMPS = 16
 """Pictures of a touch whose lamps are remembered for a replay, and pictures in one burst."""
@@ -48,6 +50,7 @@ class Touch:
     pose: int
     """Seed of how it lies; a replayed recording has that of the touch before."""
     shown: Presented | None = None
+    ready: dict[tuple[Lamp, int], Image] = field(default_factory=dict[tuple[Lamp, int], Image])
     pictures: dict[Lamp, int] = field(default_factory=dict[Lamp, int])
     lamps: list[Lamp] = field(default_factory=list[Lamp])
     """Those of its first pictures, in order."""
@@ -55,14 +58,22 @@ class Touch:
     pictured_at: list[int] = field(default_factory=list[int])
     """When its first pictures were taken that a sample can be of: nanoseconds of CLOCK_BOOTTIME."""
 
+    def prepare(self) -> None:
+        """Make the pictures that will be asked for first."""
+        self.ready = {expected: self._taken(*expected) for expected in EXPECTED}
+
     def picture(self, lamp: Lamp) -> Image:
         """Take the next picture. The first of each lamp depend on nothing but the seed, later ones also on the time."""
-        if self.shown is None:
-            self.shown = self.make(np.random.default_rng(self.pose))
-            self.began = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         count = self.pictures[lamp] = self.pictures.get(lamp, -1) + 1
         if len(self.lamps) < MOST_LAMPS:
             self.lamps.append(lamp)
+        ready = self.ready.pop((lamp, count), None)
+        return self._taken(lamp, count) if ready is None else ready
+
+    def _taken(self, lamp: Lamp, count: int) -> Image:
+        if self.shown is None:
+            self.shown = self.make(np.random.default_rng(self.pose))
+            self.began = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         place = list(Lamp).index(lamp)
         moment = FRAME_S * (count + place / 3)
         if count > 1:
@@ -190,7 +201,9 @@ class VeinReaderDevice(Device):
         if self.touch is not None:
             raise CommandError("a finger is on the reader already")
         self._serial += 1
-        self.touch = self._last = Touch(self._serial, make, self.rng.getrandbits(64) if pose is None else pose)
+        touch = Touch(self._serial, make, self.rng.getrandbits(64) if pose is None else pose)
+        touch.prepare()
+        self.touch = self._last = touch
         asyncio.get_running_loop().call_later(span_ms / 1000, self._up, self._serial)
         return f"touch {self._serial} {'awaited' if self._awaited.is_set() else 'unawaited'}"
 
