@@ -283,12 +283,12 @@ class Stage:
         await self.lifted(seat)
         await self.touch(seat, person)
 
-    async def log_in(self, door: client.Client, seat: str, person: Staff) -> client.Person:
+    async def log_in(self, door: client.Client, seat: str, person: Staff, *, span_ms: int = TOUCH_MS) -> client.Person:
         """Touch until the seat is this person's; a reader may ask for the finger again."""
         for _ in range(5):
             await self.lifted(seat)
-            await self.touch(seat, person)
-            for _ in range(100):
+            await self.touch(seat, person, span_ms=span_ms)
+            for _ in range(100 + span_ms // 10):
                 there = await door.who(seat)
                 if there is not None:
                     return there

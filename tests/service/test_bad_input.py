@@ -137,8 +137,8 @@ class Host:
         """Wait until the screen shows it."""
         assert await self.watched.until(good, -1, within) is not None, self.watched.last
 
-    async def log_in(self) -> client.Person:
-        return await self.stage.log_in(self.door, SEAT, self.clerk)
+    async def log_in(self, span_ms: int = 700) -> client.Person:
+        return await self.stage.log_in(self.door, SEAT, self.clerk, span_ms=span_ms)
 
     async def log_out(self) -> None:
         await self.stage.log_out(SEAT)
@@ -349,7 +349,7 @@ async def test_a_picture_that_is_no_finger_is_nobodys_failed_finger(host: Host, 
 async def test_a_slow_reader_is_waited_for(host: Host) -> None:
     head = await host.head()
     await host.device("SLOW 400")
-    assert (await host.log_in()).staff_number == host.clerk.staff_number
+    assert (await host.log_in(1500)).staff_number == host.clerk.staff_number, "long enough for all of its pictures"
     await host.device("RESUME")
     await host.log_out()
     assert not [entry.kind for entry in host.rows(head) if entry.kind.startswith("attempt.")]
