@@ -1,6 +1,5 @@
 import argparse
 import asyncio
-import sys
 from pathlib import Path
 
 import pytest
@@ -61,8 +60,10 @@ def test_a_sheet_has_the_fingers_and_the_attacks_that_were_asked_for(
 def test_histograms_without_matplotlib_say_what_to_install(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.delitem(sys.modules, "authd_simulators.vein_study.picture", raising=False)
+    def absent(name: str) -> None:
+        assert name == "matplotlib"
+
+    monkeypatch.setattr("authd_simulators.vein_study.commands.find_spec", absent)
     assert run("vein", "--out", "x.png", "--histograms") == 2
     assert "authd-seat[plots]" in capsys.readouterr().err
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib.util import find_spec
 
 from authd_simulators.people import population
 from authd_simulators.vein_image import Finger, Presentation, contact_sheet
@@ -52,13 +53,10 @@ def _columns(args: argparse.Namespace) -> list[Presentation | Species]:
 
 
 def _histograms(args: argparse.Namespace, people: int) -> int:
-    try:
-        from authd_simulators.vein_study.picture import draw
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "matplotlib":
-            raise
+    if find_spec("matplotlib") is None:
         return _refuse("matplotlib is needed: pip install 'authd-seat[plots]'")
     from authd_simulators.vein_study import generate, recorded, scored
+    from authd_simulators.vein_study.picture import draw
 
     found = scored(generate(people, args.fingers, args.seed, progress=_show), progress=_show)
     draw(found, recorded(), args.out)

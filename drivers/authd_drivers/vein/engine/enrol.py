@@ -71,8 +71,8 @@ def agreeing(samples: Sequence[Template], profile: SensorProfile, finger: int = 
     pairs = score[np.triu_indices(len(score), 1)]
     if pairs.min() < profile.decision.agree or pairs.max() > SAME:
         raise ValueError(Hint.REMOVE_AND_RETRY.value)
-    order = np.argsort(-score.sum(axis=1), kind="stable")[:KEPT]
-    return [pack(replace(samples[index], finger=finger)) for index in order.tolist()]
+    order: list[int] = np.argsort(-score.sum(axis=1), kind="stable")[:KEPT].tolist()
+    return [pack(replace(samples[index], finger=finger)) for index in order]
 
 
 def _mutual(samples: Sequence[Template], profile: SensorProfile) -> npt.NDArray[np.float64]:
