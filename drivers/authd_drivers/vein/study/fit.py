@@ -43,7 +43,7 @@ FLOOR = -5.0
 """Order of magnitude below which a genuine score is good enough: easy pairs shall not outweigh hard ones."""
 CHANCE = 2.0
 """Standard errors that a change must gain."""
-JUDGED = 1500
+JUDGED = 3000
 """Pictures, at most, whose comparisons fix the threshold."""
 GUARD = 0.02
 """Above the highest score between two people of the half that fixes the threshold."""
