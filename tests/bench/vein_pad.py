@@ -41,7 +41,7 @@ from authd_simulators.vein_image.lamps import Presented, living
 from tests.bench.report import Report
 from tests.drivers.presented import Bench, touch
 
-FIX, TEST = 1, 2
+FIX, TEST = 1, 3
 """Seeds of the people whose touches fix the limits, and of those with whom they are tried."""
 TOUCHES = 3
 """By each living person, at one reader: also a finger's earlier touches must not make it a recording."""

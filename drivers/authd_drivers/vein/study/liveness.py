@@ -13,7 +13,7 @@ from authd_drivers.vein.engine.profile import PadSettings
 TAIL = 0.0005
 """Share of living touches that a cue leaves outside each of its limits, before `SLACK`."""
 SLACK = 1.3
-TAIL_TOGETHER = 0.001
+TAIL_TOGETHER = 0.003
 """Of the cue that is made of others: without slack, and only on the side of paper."""
 FAR = 10.0
 LEAST_ROOM = 0.02
