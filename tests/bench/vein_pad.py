@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import random
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -27,6 +28,7 @@ import numpy as np
 
 from authd.core.ports import SUSPECT
 from authd.driver import Probe
+from authd_drivers.vein import reader as reader_module
 from authd_drivers.vein.engine.compare import compare
 from authd_drivers.vein.engine.extract import extract
 from authd_drivers.vein.engine.pad import judge, measure
@@ -120,6 +122,7 @@ def attack(
 
 def present(fold: int, victims: range) -> dict[Species, Count]:
     """Try each species on these victims, whose recorded touch the reader itself has seen."""
+    fix_order(fold)
     counts, profile = {species: Count() for species in (*PRINTS, Species.SCREEN, *REPLAYS)}, load_profile("sim")
     for person in victims:
         rng, seed = np.random.default_rng([fold, 7, person]), finger(fold, 100_000 + person)
@@ -161,9 +164,15 @@ def note(counted: Count, said: Probe | None, enrolled: Sequence[bytes], profile:
     counted.matched_and_missed += matched and missed
 
 
+def fix_order(fold: int) -> None:
+    """Draw the order of the lamps by a seed, so that a figure can be had again; a reader asks the system."""
+    reader_module._dice = random.Random(fold)  # type: ignore[assignment] # pyright: ignore[reportPrivateUsage]
+
+
 def bona_fide(fold: int, some: range) -> Count:
     """Count living touches that would be refused."""
     counted = Count()
+    fix_order(fold)
     for person, touches in people(fold, some):
         bench = Bench(person)
         reader = VeinReader(bench, load_profile("sim"))
