@@ -10,30 +10,38 @@ import asyncio
 import logging
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from authd.core import ports as port
 from authd.core import seat as machine
 from authd.core.model import (
-    SECOND,
     EndReason,
     Entry,
     Epoch,
     Face,
     Instant,
     Kind,
+    Nonce,
     ReaderId,
     SeatId,
-    SessionId,
     Shift,
     SubjectId,
 )
 
-STEP_UP_WITHIN = 30 * SECOND
+APPEND_WITHIN_S = 2.0
 OWNERS_BITS = 24
 """The upper bits of an epoch count the seat's lives, durably; these count its owners in one, which nobody stores."""
-Finger = port.Sample | port.FingerDown | port.FingerUp | port.Hinted | port.Held
+Finger = port.Sample | port.FingerDown | port.FingerUp | port.Hinted | port.Held | port.TurnedDown | port.Asking
 log = logging.getLogger("authd.core.host")
+
+
+@dataclass(frozen=True, slots=True)
+class _Arming:
+    """What the readers of a seat were asked last."""
+
+    nonce: Nonce
+    claim: SubjectId | None
+    calm: bool
 
 
 class Host(ABC):
@@ -44,7 +52,8 @@ class Host(ABC):
         self.touchable = touchable
         self.seats: dict[SeatId, machine.Seat] = {}
         self.shifts: dict[SubjectId, Shift] = {}
-        self._step_ups: dict[str, asyncio.Future[bool]] = {}
+        self._armed: dict[SeatId, _Arming] = {}
+        self._step_ups: dict[str, asyncio.Future[Instant | None]] = {}
         self._borrowers: dict[SeatId, Callable[[Finger], None]] = {}
         self.ready = asyncio.Event()
         """Set once every seat is there: what an earlier life left open is closed."""
@@ -70,28 +79,35 @@ class Host(ABC):
             self._bug = bug  # whoever called may go on; the daemon must not
             self._woken.set()
             raise
-        broken = False
-        for effect in effects:
-            try:
-                self._carry_out(seat, effect)
-            except Exception:  # one door that breaks must not keep a lock from the others
-                log.exception("fault at %s in %s", seat, type(effect).__name__)
-                broken = True
-        self._woken.set()
-        if broken and not isinstance(event, machine.Failed):
+        good = [self._carried_out(seat, effect) for effect in effects]
+        if not (all(good) and self._attuned(seat)) and not isinstance(event, machine.Failed):
             self.feed(seat, machine.Failed())
+        self._woken.set()
 
     def feed_all(self, event: machine.Event) -> None:
         """The same event to every seat."""
         for seat in self.seats:
             self.feed(seat, event)
 
+    def _carried_out(self, seat: SeatId, effect: machine.Effect) -> bool:
+        """One door that breaks must not keep a lock from the others."""
+        try:
+            self._carry_out(seat, effect)
+        except Exception:
+            log.exception("fault at %s in %s", seat, type(effect).__name__)
+            return False
+        return True
+
     def _carry_out(self, seat: SeatId, effect: machine.Effect) -> None:
         match effect:
             case machine.Arm(first):
                 nonce = self.ports.random.nonce()
                 self.feed(seat, machine.Armed(nonce, first))
-                self.ports.readers.arm(seat, nonce)
+                self._arm(seat, nonce)
+            case machine.Confirm(reader, reference):
+                nonce = self.ports.random.nonce()
+                self.feed(seat, machine.Confirming(nonce))
+                self.ports.readers.confirm(seat, nonce, reader, reference)
             case machine.Append(entry, id_):
                 self.spawn(seat, self.record(seat, entry, id_))
             case machine.Write(entry):
@@ -101,22 +117,45 @@ class Host(ABC):
             case machine.EndElsewhere(subject):
                 self._end_elsewhere(seat, subject)
             case machine.BeginShift(session):
-                factors, lasts = frozenset({session.evidence.factor}), session.limits.overall
+                factors, lasts = session.evidence.factors, session.limits.overall
                 self.shifts.setdefault(session.subject, Shift(session.subject, session.shift_began, factors, lasts))
             case machine.EndShift(subject):
                 self.shifts.pop(subject, None)
             case machine.StepUpDone(id_, granted):
-                self._answer_step_up(id_, granted)
+                self._answer_step_up(id_, self.seats[seat].acted_at if granted else None)
 
     def _end_elsewhere(self, seat: SeatId, subject: SubjectId) -> None:
         for other in self.seats:
             if other != seat:
                 self.feed(other, machine.Elsewhere(subject))
 
-    def _answer_step_up(self, id_: str, granted: bool) -> None:
+    def _answer_step_up(self, id_: str, acted_at: Instant | None) -> None:
         waiting = self._step_ups.pop(id_, None)
         if waiting is not None and not waiting.done():
-            waiting.set_result(granted)
+            waiting.set_result(acted_at)
+
+    def _arm(self, seat: SeatId, nonce: Nonce) -> None:
+        """Whom the readers wait for, and whether they may be seen to, is what the seat says at this moment."""
+        state = self.seats[seat]
+        if state.verification is None or state.verification.nonce != nonce:
+            return  # time has passed meanwhile, and armed them anew
+        asked = self._armed[seat] = _Arming(nonce, machine.claimed(state), machine.calm(state))
+        self.ports.readers.arm(seat, nonce, asked.claim, calm=asked.calm)
+
+    def _attuned(self, seat: SeatId) -> bool:
+        """The seat has begun to fade, or to ask for something: the readers hear of it under the nonce they have."""
+        state, asked = self.seats[seat], self._armed.get(seat)
+        open_ = state.verification
+        if asked is None or open_ is None or open_.captured_at is not None or open_.nonce != asked.nonce:
+            return True
+        if (asked.claim, asked.calm) == (machine.claimed(state), machine.calm(state)):
+            return True
+        try:
+            self._arm(seat, open_.nonce)
+        except Exception:
+            log.exception("fault at %s in arming", seat)
+            return False
+        return True
 
     def write(self, entry: Entry) -> None:
         """Told at once, recorded as soon as it can be, and recorded though it cannot be told."""
@@ -138,47 +177,11 @@ class Host(ABC):
         owners = (state.owner for id_, state in self.seats.items() if id_ != seat)
         return any(owner is not None and owner.subject == subject for owner in owners)
 
-    # What the doors ask.
-
-    async def step_up(self, seat: SeatId, session: SessionId, purpose: str) -> bool:
-        """Ask the owner of this session for a fresh touch; False when it did not come within 30 s, or they left."""
-        owner = self.seats[seat].owner
-        if owner is None or owner.id != session:
-            return False
-        id_ = self.ports.random.nonce()
-        answer: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        self._step_ups[id_] = answer
-        self.feed(seat, machine.StepUpAsked(id_, purpose, Instant(self.ports.clock.now() + STEP_UP_WITHIN)))
-        try:
-            return await answer
-        finally:
-            self._step_ups.pop(id_, None)
-
-    def lend(self, seat: SeatId, borrower: Callable[[Finger], None]) -> bool:
-        """Let an enrolment have the seat's readers: what a finger does there goes to `borrower`. False: not now."""
-        if seat in self._borrowers:
-            return False
-        self.feed(seat, machine.Lent())
-        if not self.seats[seat].lent:
-            return False
-        self._borrowers[seat] = borrower
-        return True
-
-    def take_back(self, seat: SeatId) -> None:
-        """The enrolment is over."""
-        self._borrowers.pop(seat, None)
-        self.feed(seat, machine.Returned())
-
-    def revoke(self, subject: SubjectId) -> None:
-        """End this person's sessions everywhere; the roster must refuse them already."""
-        self.shifts.pop(subject, None)
-        self.feed_all(machine.Revoked(subject))
+    # Start, time, faults.
 
     def face(self, seat: SeatId) -> Face:
         """What the seat's screen shows now."""
         return machine.face_of(self.seats[seat], self.ports.clock.now())
-
-    # Start, time, faults.
 
     async def run(self) -> None:
         """Close what an earlier life left open, then serve every seat until cancelled."""

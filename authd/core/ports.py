@@ -8,11 +8,13 @@ from __future__ import annotations
 from asyncio import Event
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 from authd.core.model import Counter as Counter
 from authd.core.model import (
     Decision,
+    Denial,
     Entry,
     Epoch,
     Face,
@@ -21,6 +23,7 @@ from authd.core.model import (
     Hint,
     Instant,
     Nonce,
+    Prompt,
     ReaderId,
     Request,
     SeatId,
@@ -45,9 +48,22 @@ SUSPECT = 0.5
 """A sample whose presentation attack score is below this is refused, whoever it looks like."""
 
 
+class Given(StrEnum):
+    """What a sample is."""
+
+    PROBE = "probe"
+    """Features of a finger, to be compared."""
+    PROOF = "proof"
+    """Signed by a key or card, to be checked."""
+    CLAIMED = "claimed"
+    """A service's word that the finger is the claimed person's."""
+    IDENTIFIER = "identifier"
+    """A number that names a card and proves nothing."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A probe as it left the reader child: features, never an image. At most 64 kB with its frame."""
+    """What left the reader child under a nonce: features (never an image), a signature. At most 64 kB framed."""
 
     reader: ReaderId
     nonce: Nonce
@@ -61,6 +77,11 @@ class Sample:
     """
     claim: SubjectId | None = None
     """The person whose finger it claims to be, where the reader or a tile named one (1:1)."""
+    given: Given = Given.PROBE
+    insertion: str = ""
+    """Which stay of a key or card it comes from; empty where nothing stays (a finger, a card that is tapped)."""
+    silent: bool = False
+    """Answered without anybody's act: says that the credential is there, and never opens anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +130,53 @@ class Sensed:
     present: bool
 
 
-Heard = FingerDown | FingerUp | Held | Hinted | ReaderUp | ReaderDown | Sensed | Sample
+@dataclass(frozen=True, slots=True)
+class TurnedDown:
+    """The device itself says no to this nonce: no credential of ours on the key, the key is blocked."""
+
+    reader: ReaderId
+    nonce: Nonce
+    why: Denial
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """A key or card is in the reader; nothing is known of whose."""
+
+    reader: ReaderId
+    insertion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """That stay is over: the key or card was taken out, or its reader or service is gone."""
+
+    reader: ReaderId
+    insertion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """The reader asks for something to be typed in authd's own prompt; `prompt` None: not any more."""
+
+    reader: ReaderId
+    prompt: Prompt | None
+
+
+Heard = (
+    FingerDown
+    | FingerUp
+    | Held
+    | Hinted
+    | ReaderUp
+    | ReaderDown
+    | Sensed
+    | Sample
+    | TurnedDown
+    | Inserted
+    | Withdrawn
+    | Asking
+)
 
 
 class Readers(Protocol):
@@ -119,8 +186,21 @@ class Readers(Protocol):
         """Everything the seat's devices say, in order, for as long as the daemon lives."""
         ...
 
-    def arm(self, seat: SeatId, nonce: Nonce) -> None:
-        """Ask the seat's readers for one sample under this nonce; replaces an earlier one. Never blocks."""
+    def arm(self, seat: SeatId, nonce: Nonce, claim: SubjectId | None = None, *, calm: bool = False) -> None:
+        """Ask the seat's readers for one sample under this nonce; replaces an earlier one. Never blocks.
+
+        claim: whom a tile or card has named, for the readers that can only verify a named person. calm: somebody works
+        here and nothing is asked of them, so that no key shall blink and no prompt shall show. The same nonce may come
+        again with another `claim` or `calm`: a reader for which that changes nothing goes on with what it is doing.
+        """
+        ...
+
+    def confirm(self, seat: SeatId, nonce: Nonce, reader: ReaderId, reference: str) -> None:
+        """Ask this reader whether that credential is in it again, without anybody's act: a silent `Sample`, or none."""
+        ...
+
+    def answer(self, seat: SeatId, reader: ReaderId, typed: str) -> None:
+        """Hand what was typed to the reader that asks; dropped where it asks no more. Never logged."""
         ...
 
 
@@ -187,6 +267,10 @@ class Roster(Protocol):
         """People whose templates a touch at this seat is compared with."""
         ...
 
+    def members(self, seat: SeatId) -> Sequence[SubjectId]:
+        """People whom a key, a card or a tile may name at this seat: no false match bounds how many."""
+        ...
+
     def fingers(self, seat: SeatId, *, claimed: bool) -> int:
         """1 or 2: how many fingers a touch here must show; `claimed`: of a person who was named (1:1)."""
         ...
@@ -195,12 +279,23 @@ class Roster(Protocol):
         """Whether no session of this person may open or go on."""
         ...
 
+    def vouches(self, subject: SubjectId) -> int:
+        """How many sessions of this person a colleague's word has opened in this calendar month, by the ledger."""
+        ...
+
 
 class Seats(Protocol):
     """Who may speak for a seat: one process at a time, by fencing epoch. One host: a durable counter."""
 
     async def claim(self, seat: SeatId) -> Epoch:
         """Durably raise the number of the seat's lives by one and return it. The pipeline counts owners below it."""
+        ...
+
+    def vouch(self, seat: SeatId, nonce: Nonce) -> bool:
+        """Whether the enrolled seat's own key has just signed this nonce, and the signature verifies.
+
+        Synchronous and cheap; never raises: a seat whose key is missing, or not the anchored one, vouches for nothing.
+        """
         ...
 
 

@@ -3,8 +3,10 @@
 Two kinds of counter, never mixed:
 - of a *claimed* credential (1:1): five tries, then 30 s before each, disabled at fifty; only its owner's success
   clears it. It is charged *before* the verification, so that pulling the plug in the middle buys nothing, and given
-  back where the device was at fault.
+  back where the device was at fault. One that a tile or card claims for a service's word is another one than that of
+  the person's own reader: whoever tries another's name with a wrong finger shuts out that way in, and no other.
 - of a *seat* whose touch named nobody (1:N): it only delays, and it decays, so that a busy counter is never shut.
+  Fingers have one, keys and cards have one: a busy reader never makes anybody's key wait.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ BUSY_DELAY = SECOND
 SEAT_DECAY = MINUTE // 2
 """One miss is forgotten in this time."""
 SEAT_DELAYS = tuple(n * SECOND for n in (1, 2, 4, 8, 16, 30))
-_CLAIM = "subject:"
+_CLAIM, _NAMED = "subject:", "named:"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,16 @@ class Verdict:
 def claim_key(subject: str) -> str:
     """Counter of a claimed person."""
     return _CLAIM + subject
+
+
+def named_key(subject: str) -> str:
+    """Counter of a person whom a tile or card names, and whose finger a service compares."""
+    return _NAMED + subject
+
+
+def proof_key(seat: str) -> str:
+    """Counter of a seat's keys and cards that proved nothing."""
+    return "key:" + seat
 
 
 def seat_key(seat: str) -> str:
@@ -85,7 +97,7 @@ def adopt(key: str, counter: Counter, now: Instant, boot: str) -> Counter:
     """Bring a counter from the store to this boot, whose clock started anew: a whole delay starts again."""
     if counter.boot == boot:
         return counter
-    claimed = key.startswith(_CLAIM)
+    claimed = key.startswith((_CLAIM, _NAMED))
     wait = CLAIM_DELAY if claimed and counter.failures >= FREE_TRIES else 0
     if not claimed:
         wait = seat_delay(counter.failures)

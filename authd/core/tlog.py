@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from binascii import Error as BadBase64
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Protocol
@@ -102,7 +102,7 @@ def root_of(leaves: Iterable[bytes]) -> bytes:
     return tree.root()
 
 
-def _split(count: int) -> int:
+def split(count: int) -> int:
     """Return the largest power of two smaller than `count` (>= 2)."""
     return 1 << (count - 1).bit_length() - 1
 
@@ -113,7 +113,7 @@ def inclusion_proof(index: int, size: int, hashes: Hashes) -> list[bytes]:
         raise ValueError("no such leaf")
     start, stop, path = 0, size, list[bytes]()
     while stop - start > 1:
-        middle = start + _split(stop - start)
+        middle = start + split(stop - start)
         if index < middle:
             path.append(hashes(middle, stop))
             stop = middle
@@ -147,7 +147,7 @@ def consistency_proof(old: int, size: int, hashes: Hashes) -> list[bytes]:
         raise ValueError("no such tree")
     start, stop, whole, path = 0, size, True, list[bytes]()
     while old != stop:
-        middle = start + _split(stop - start)
+        middle = start + split(stop - start)
         if old <= middle:
             path.append(hashes(middle, stop))
             stop = middle
@@ -218,23 +218,27 @@ class Checkpoint:
         return f"{self.origin}\n{self.size}\n{b64encode(self.root).decode()}\n"
 
 
-def key_id(name: str, public_key: bytes) -> bytes:
-    """Four bytes that tell keys of one name apart: SHA-256(name || LF || 0x01 || public key), truncated."""
-    return sha256(name.encode() + b"\n\x01" + public_key).digest()[:4]
+LOG, WITNESS = 0x01, 0x04
+"""Kinds of Ed25519 keys: what signs notes (C2SP signed-note), what cosigns them (C2SP tlog-cosignature)."""
 
 
-def write_key(name: str, public_key: bytes) -> str:
+def key_id(name: str, public_key: bytes, kind: int = LOG) -> bytes:
+    """Four bytes that tell keys of one name apart: SHA-256(name || LF || kind || public key), truncated."""
+    return sha256(name.encode() + b"\n" + bytes([kind]) + public_key).digest()[:4]
+
+
+def write_key(name: str, public_key: bytes, kind: int = LOG) -> str:
     """Return the verifier key (C2SP signed-note, "vkey") that people keep outside the host: `name+id+base64`."""
-    encoded = b64encode(b"\x01" + public_key).decode()
-    return f"{name}+{key_id(name, public_key).hex()}+{encoded}"
+    encoded = b64encode(bytes([kind]) + public_key).decode()
+    return f"{name}+{key_id(name, public_key, kind).hex()}+{encoded}"
 
 
-def read_key(text: str) -> tuple[str, bytes]:
-    """Return name and Ed25519 public key (32 bytes) of a verifier key. Raises `BadNote`."""
+def read_key(text: str, kind: int = LOG) -> tuple[str, bytes]:
+    """Return name and Ed25519 public key (32 bytes) of a verifier key of this kind. Raises `BadNote`."""
     name, _, rest = text.strip().partition("+")
     hexadecimal, _, encoded = rest.partition("+")
     key = _base64(encoded)
-    if len(key) != 33 or key[0] != 1 or key_id(name, key[1:]).hex() != hexadecimal:
+    if len(key) != 33 or key[0] != kind or key_id(name, key[1:], kind).hex() != hexadecimal:
         raise BadNote("not a verifier key for Ed25519")
     return name, key[1:]
 
@@ -247,17 +251,53 @@ def sign_note(text: str, signer: Signer) -> str:
 
 def open_note(note: str, name: str, public_key: bytes, check: Check) -> str:
     """Return the text of a note that this key signed. Raises `BadNote`; signatures of other keys are passed over."""
-    if len(note) > NOTE_LIMIT or "\n\n" not in note:
+    text, signatures = _text_and_signatures(note)
+    for signed in _signatures(signatures, name):
+        if signed[:4] == key_id(name, public_key) and check(signed[4:], text.encode()):
+            return text
+    raise BadNote(f"no good signature of {name}")
+
+
+def cosign(note: str, signer: Signer, seconds: int) -> str:
+    """Return the signed note with one more line: that this witness saw it at this time (C2SP cosignature/v1).
+
+    `seconds`: since 1970. The witness has checked before that the log only grew.
+    """
+    text, _ = _text_and_signatures(note)
+    signature = signer.sign(_cosigned(text, seconds))
+    key = key_id(signer.name, signer.public_key, WITNESS)
+    return f"{note}— {signer.name} {b64encode(key + seconds.to_bytes(8) + signature).decode()}\n"
+
+
+def cosigned_at(note: str, name: str, public_key: bytes, check: Check) -> int:
+    """Return when this witness saw the note, seconds since 1970. Raises `BadNote` if it did not."""
+    text, signatures = _text_and_signatures(note)
+    key, times = key_id(name, public_key, WITNESS), list[int]()
+    for signed in _signatures(signatures, name):
+        seconds = int.from_bytes(signed[4:12])
+        if len(signed) == 76 and signed[:4] == key and check(signed[12:], _cosigned(text, seconds)):
+            times.append(seconds)
+    if not times:
+        raise BadNote(f"no good cosignature of {name}")
+    return max(times)
+
+
+def _cosigned(text: str, seconds: int) -> bytes:
+    return f"cosignature/v1\ntime {seconds}\n{text}".encode()
+
+
+def _text_and_signatures(note: str) -> tuple[str, str]:
+    if len(note) > NOTE_LIMIT or "\n\n" not in note or not note.endswith("\n"):
         raise BadNote("not a signed note")
     text, signatures = note.rsplit("\n\n", 1)
-    text += "\n"
+    return text + "\n", signatures
+
+
+def _signatures(signatures: str, name: str) -> Iterator[bytes]:
     wanted = f"— {name} "
     for line in signatures.splitlines():
         if line.startswith(wanted):
-            signed = _base64(line[len(wanted) :])
-            if signed[:4] == key_id(name, public_key) and check(signed[4:], text.encode()):
-                return text
-    raise BadNote(f"no good signature of {name}")
+            yield _base64(line[len(wanted) :])
 
 
 def read_checkpoint(text: str) -> Checkpoint:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +13,8 @@ from authd.core.model import (
     Candidate,
     Counter,
     Decision,
+    Denial,
+    Denied,
     Entry,
     Epoch,
     Evidence,
@@ -60,10 +62,16 @@ class House:
         self.gone: set[SubjectId] = set()
         self.left_open: list[Entry] = []
         self.decision: Decision = PERMIT
+        self.rules: Callable[[Request], Decision] | None = None
+        self.armings: list[tuple[Nonce, SubjectId | None, bool]] = []
+        self.confirms: list[tuple[Nonce, ReaderId, str]] = []
+        self.typed: list[tuple[ReaderId, str]] = []
         self.lives = 0
         self.slept = 1_000 * SECOND
         self.people = [AOKI, BABA]
         self.wanted = 1
+        self.vouching = False
+        self.vouched = 0
         self.terms: list[port.Asked] = []
         self._drawn = 0
         self._queues = {seat: asyncio.Queue[port.Heard]() for seat in READERS}
@@ -117,6 +125,28 @@ class House:
     def touch(self, seat: SeatId = ONE, who: str = AOKI, claim: SubjectId | None = None) -> None:
         self.hear(seat, self.sample(seat, who, claim))
 
+    def put_in(self, insertion: str, seat: SeatId = ONE) -> None:
+        self.hear(seat, port.Inserted(READERS[seat], insertion))
+
+    def take_out(self, insertion: str, seat: SeatId = ONE) -> None:
+        self.hear(seat, port.Withdrawn(READERS[seat], insertion))
+
+    def show(self, who: str, seat: SeatId = ONE, insertion: str = "", given: port.Given = port.Given.PROOF) -> None:
+        """A key or card: `aoki+key+pin`, `aoki+card`, or why not: `cloned`."""
+        sample = port.Sample(READERS[seat], self.armed[seat], who.encode(), 1.0, given=given, insertion=insertion)
+        self.hear(seat, sample)
+
+    def service(self, who: str, claim: SubjectId, seat: SeatId = ONE) -> None:
+        """What a service says of a claimed person's finger."""
+        given = port.Given.CLAIMED
+        self.hear(seat, port.Sample(READERS[seat], self.armed[seat], who.encode(), 1.0, claim=claim, given=given))
+
+    def came_back(self, who: str, insertion: str, seat: SeatId = ONE, nonce: Nonce | None = None) -> None:
+        """A silent answer of what was put in again."""
+        nonce, proof = nonce or self.confirms[-1][0], port.Given.PROOF
+        data = who.encode()
+        self.hear(seat, port.Sample(READERS[seat], nonce, data, 1.0, given=proof, insertion=insertion, silent=True))
+
     def wait(self, seconds: float) -> None:
         self.loop.spend(seconds)
 
@@ -142,16 +172,27 @@ class House:
         while True:
             yield await self._queues[seat].get()
 
-    def arm(self, seat: SeatId, nonce: Nonce) -> None:
+    def arm(self, seat: SeatId, nonce: Nonce, claim: SubjectId | None = None, *, calm: bool = False) -> None:
         self._call("arm")
         self.armed[seat] = nonce
+        self.armings.append((nonce, claim, calm))
+
+    def confirm(self, seat: SeatId, nonce: Nonce, reader: ReaderId, reference: str) -> None:
+        self._call("confirm")
+        self.confirms.append((nonce, reader, reference))
+
+    def answer(self, seat: SeatId, reader: ReaderId, typed: str) -> None:
+        self._call("answer")
+        self.typed.append((reader, typed))
 
     async def identify(self, sample: port.Sample, scope: Sequence[SubjectId], asked: port.Asked) -> Found:
         self.terms.append(asked)
         await self._wait("identify")
         said = self.faults.get("identify")
-        if isinstance(said, Candidate | Miss):
+        if isinstance(said, Candidate | Denied | Miss):
             return said
+        if sample.given is not port.Given.PROBE:
+            return _shown(sample)
         return self._found(sample, scope, asked) or (Miss.NOT_CLAIMED if sample.claim else Miss.NOBODY)
 
     def _found(self, sample: port.Sample, scope: Sequence[SubjectId], asked: port.Asked) -> Found | None:
@@ -196,6 +237,10 @@ class House:
         self._call("scope")
         return self.people
 
+    def members(self, seat: SeatId) -> Sequence[SubjectId]:
+        self._call("members")
+        return self.people
+
     def fingers(self, seat: SeatId, *, claimed: bool) -> int:
         self._call("fingers")
         return self.wanted
@@ -209,10 +254,18 @@ class House:
         self.lives += 1
         return Epoch(self.lives)
 
+    def vouch(self, seat: SeatId, nonce: Nonce) -> bool:
+        self._call("vouch")
+        return self.vouching
+
+    def vouches(self, subject: SubjectId) -> int:
+        self._call("vouches")
+        return self.vouched
+
     def decide(self, request: Request) -> Decision:
         self._call("decide")
         self.asked.append(request)
-        return self.decision
+        return self.decision if self.rules is None else self.rules(request)
 
     def event(self, entry: Entry) -> None:
         self._call("event")
@@ -243,6 +296,21 @@ class House:
         self._call("session")
         self._drawn += 1
         return SessionId(f"ses_{self._drawn}")
+
+
+def _shown(sample: port.Sample) -> Found:
+    """What a key, card or service says, as it is written in the sample."""
+    who, *factors = sample.probe.decode().split("+")
+    if not factors and who in set(Denial):
+        return Denied(Denial(who), AOKI, "crd_aoki@1")
+    if sample.given is port.Given.CLAIMED:
+        seen = Evidence(sample.reader, Factor.FINGERPRINT, Grade.MATCHED, sample.nonce, Instant(0), f"prt_{who}", 1, 1)
+        return Candidate(SubjectId(who), seen) if who == sample.claim else Miss.NOT_CLAIMED
+    first, *more = [Factor(each) for each in factors] or [Factor.CARD]
+    grade = Grade.SIGNED if sample.given is port.Given.PROOF else Grade.DEVICE
+    bound = ((sample.reader, sample.insertion),) if sample.insertion else ()
+    seen = Evidence(sample.reader, first, grade, sample.nonce, Instant(0), f"crd_{who}@1")
+    return Candidate(SubjectId(who), replace(seen, more=frozenset(more), bound=bound))
 
 
 def last_owner(entries: Sequence[Entry], seat: SeatId) -> SubjectId | None:

@@ -22,6 +22,7 @@ from authd.core.model import (
     SECOND,
     Candidate,
     Decision,
+    Denied,
     Epoch,
     Evidence,
     Factor,
@@ -132,6 +133,8 @@ def word(effect: Effect) -> str:
             return f"end shift {subject}"
         case machine.StepUpDone(_, granted):
             return f"step up {'granted' if granted else 'not granted'}"
+        case machine.Confirm(reader, reference):
+            return f"confirm {reader} {reference}"
         case machine.Arm():
             return "arm"
 
@@ -160,7 +163,7 @@ def verdict(
 
     def line(book: Playbook) -> None:
         book.sessions += 1
-        who = found if isinstance(found, Candidate | Miss) else candidate(found, book.nonce)
+        who = found if isinstance(found, Candidate | Denied | Miss) else candidate(found, book.nonce)
         book.feed(
             Verdict(
                 book.nonce,

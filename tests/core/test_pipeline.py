@@ -14,6 +14,7 @@ from authd.core.model import (
     SECOND,
     Action,
     Candidate,
+    Confirms,
     Entry,
     Epoch,
     Evidence,
@@ -213,7 +214,7 @@ def test_a_login_is_not_asked_about_another_persons_purpose() -> None:
         house.wait(1)
         house.touch(who=BABA)
         assert (house.asked[-1].action, house.asked[-1].resource) == (Action.OPEN_SESSION, "")
-        assert asked.result() is False
+        assert asked.result().granted is False
 
 
 def test_a_step_up_is_asked_about_its_purpose_and_answered_by_the_owners_touch() -> None:
@@ -226,7 +227,21 @@ def test_a_step_up_is_asked_about_its_purpose_and_answered_by_the_owners_touch()
         house.wait(1)
         house.touch()
         assert (house.asked[-1].action, house.asked[-1].resource) == (Action.STEP_UP, "resident/print")
-        assert asked.result() is True
+        assert asked.result().granted is True
+
+
+@pytest.mark.parametrize("purpose", ["authd/carryout", "resident/carryout", "authd/nothing"])
+def test_what_authd_itself_has_confirmed_is_shown_by_the_screen(purpose: str) -> None:
+    with House() as house:
+        house.touch()
+        session = house.faces[ONE].session
+        assert session is not None
+        house.loop.start(house.pipeline.step_up(ONE, session, purpose))
+        house.loop.run()
+        shown = house.faces[ONE].confirms
+        assert shown is (Confirms.CARRYOUT if purpose == "authd/carryout" else None)
+        house.wait(30.1)
+        assert house.faces[ONE].confirms is None
 
 
 def test_a_step_up_that_nobody_answers_ends_after_30_s() -> None:
@@ -236,8 +251,24 @@ def test_a_step_up_that_nobody_answers_ends_after_30_s() -> None:
         assert session is not None
         asked = house.loop.start(house.pipeline.step_up(ONE, session, "resident/print"))
         house.wait(30.1)
-        assert asked.result() is False
+        assert asked.result().granted is False
         assert house.state() is S.ACTIVE
+
+
+def test_a_step_up_whose_asker_has_gone_is_not_answered_by_the_next_touch() -> None:
+    with House() as house:
+        house.touch()
+        session = house.faces[ONE].session
+        assert session is not None
+        asked = house.loop.start(house.pipeline.step_up(ONE, session, "resident/print"))
+        house.loop.run()
+        house.wait(3)
+        asked.cancel()
+        house.loop.run()
+        assert house.state() is S.ACTIVE
+        house.touch()
+        assert house.state() is S.LOCKED  # a touch that nobody asked for locks, as ever
+        assert asked.cancelled()
 
 
 def test_nobody_else_is_asked_to_step_up() -> None:
@@ -245,7 +276,7 @@ def test_nobody_else_is_asked_to_step_up() -> None:
         house.touch()
         asked = house.loop.start(house.pipeline.step_up(ONE, SessionId("another"), "resident/print"))
         house.loop.run()
-        assert asked.result() is False
+        assert asked.result().granted is False
         assert house.state() is S.ACTIVE
 
 
@@ -411,7 +442,7 @@ def test_a_bug_at_one_seat_leaves_the_others_alone() -> None:
 def test_a_grant_is_not_written_after_its_void() -> None:
     with House() as house:
         nonce = house.armed[ONE]
-        for event in (Captured(nonce), Verdict(nonce, candidate(AOKI), PERMIT, SessionId("ses_x")), Pressed()):
+        for event in (Captured(nonce), Verdict(nonce, candidate(AOKI, nonce), PERMIT, SessionId("ses_x")), Pressed()):
             house.pipeline.feed(ONE, event)
         house.loop.run()
         assert house.kinds(Kind.GRANT, Kind.VOID) == [Kind.VOID]
@@ -428,7 +459,9 @@ def test_lent_readers_open_nothing_until_they_are_given_back() -> None:
         assert not house.pipeline.lend(ONE, heard.append)
         house.hear(ONE, sample)
         assert heard == [sample]
+        assert house.faces[ONE].lent
         house.pipeline.take_back(ONE)
+        assert not house.faces[ONE].lent
         house.hear(ONE, sample)
         assert house.owner() is None
         house.touch()

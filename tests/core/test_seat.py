@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from authd.core import seat as machine
-from authd.core.model import SECOND, Handover, Instant, Kind, Limits, Miss, Nonce, SeatState, SessionId
+from authd.core.model import SECOND, Handover, Instant, Kind, Limits, Message, Miss, Nonce, SeatState, SessionId
 from authd.core.seat import (
     Activity,
+    Attended,
     Captured,
     Elsewhere,
     Event,
@@ -30,8 +31,10 @@ from authd.core.seat import (
     Sensed,
     Shutdown,
     StepUpAsked,
+    StepUpDropped,
     Suspending,
     Tick,
+    Unattended,
     Verdict,
 )
 from tests.core.playbook import (
@@ -318,6 +321,25 @@ def test_an_answer_to_one_question_is_none_to_the_next() -> None:
     assert "session.stepped_up" not in kinds(book.effects)
 
 
+def test_a_question_that_is_given_up_leaves_no_answer_to_be_given() -> None:
+    book = opened() >> quietly(ASKED, pass_time(3), StepUpDropped("u2"))
+    assert in_state(book, S.STEPPING_UP)
+    book >>= quietly(StepUpDropped("u1"))
+    assert in_state(book, S.ACTIVE)
+    assert "session.stepped_up" not in kinds((book >> quietly(touch(AOKI))).effects)
+
+
+def test_a_touch_for_a_question_that_is_given_up_meanwhile_does_not_lock() -> None:
+    book = opened() >> quietly(ASKED, pass_time(3), capture(), StepUpDropped("u1"), verdict(AOKI))
+    assert in_state(book, S.ACTIVE)
+
+
+def test_a_question_that_the_ledger_is_told_of_cannot_be_given_up() -> None:
+    book = opened() >> quietly(ASKED, pass_time(1), touch(AOKI), StepUpDropped("u1"))
+    assert in_state(book, S.STEPPING_UP)
+    assert in_state(book >> quietly(Recorded("u1")), S.ACTIVE)
+
+
 def test_a_touch_in_the_fade_keeps_the_session() -> None:
     assert (
         opened()
@@ -492,6 +514,32 @@ def test_what_ends_a_session(event: Event, ended: str, shown: str) -> None:
     assert in_state(book, S.LOCKED)
 
 
+def test_nobody_sits_where_nothing_would_cover_the_desktop() -> None:
+    book = opened() >> Unattended() << "write session.ended aoki fault" << "show locked unattended"
+    assert book >> Captured(Nonce("n2")) >> pass_time(60) << "nothing"
+    assert book >> Unattended() >> ReaderUp(SECOND_VEIN) << "write reader.available"
+    assert in_state(book, S.LOCKED)
+
+
+def test_the_seat_waits_for_a_touch_again_once_its_desktop_is_attended() -> None:
+    book = Playbook() >> quietly(Unattended()) >> Attended() << "show locked waiting" << "arm n2"
+    assert book >> Attended() << "nothing"
+    assert in_state(book >> quietly(touch(AOKI), recorded()), S.ACTIVE)
+
+
+def test_a_grant_under_way_is_void_where_the_agent_falls_silent() -> None:
+    book = Playbook() >> quietly(touch(AOKI)) >> Unattended() << "write void aoki" << "show locked unattended"
+    assert book >> quietly(recorded())
+    assert in_state(book, S.LOCKED)
+
+
+def test_a_fault_and_a_sleep_do_not_open_a_desktop_that_is_left() -> None:
+    book = Playbook() >> quietly(Unattended(), Failed(), Suspending(), Resumed(), Lent(), Returned(), pass_time(5))
+    assert book >> Captured(Nonce("n2")) << "nothing"
+    assert not book.seat.verification
+    assert book.seat.message is Message.UNATTENDED
+
+
 def test_a_revoked_person_loses_session_and_shift() -> None:
     book = opened() >> Revoked(BABA) >> Revoked(AOKI) << "write session.ended aoki revoked" << "end shift aoki"
     assert book << "write shift.ended aoki" << "show locked locked" << "arm n3"
@@ -534,6 +582,7 @@ def test_a_verdict_out_of_its_time_opens_nothing(before: Line) -> None:
 events = st.sampled_from(
     [
         *(Activity(), FingerDown(), Pressed(), Pressed(logout=True), Failed(), Suspending(), Resumed(), Tick()),
+        *(Unattended(), Attended()),
         *(Sensed(present=True), Sensed(present=False), LedgerHealth(healthy=True), LedgerHealth(healthy=False)),
         *(ReaderUp(VEIN), ReaderUp(SECOND_VEIN), ReaderDown(VEIN, "removed"), ReaderDown(SECOND_VEIN, "hot")),
         *(Revoked(AOKI), Elsewhere(AOKI), PolicyChanged(), Lent(), Returned(), verdict_under("n1"), Held(Nonce("n2"))),

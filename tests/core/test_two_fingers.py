@@ -60,7 +60,7 @@ def test_a_verifier_that_counts_one_finger_twice_is_not_believed(strict: House) 
     with strict as house:
         house.touch(who=LEFT)
         sample = house.sample(ONE, LEFT)
-        kept = house.pipeline._firsts[ONE].sample  # pyright: ignore[reportPrivateUsage] - what it waits with
+        kept = house.pipeline._firsts[ONE]  # pyright: ignore[reportPrivateUsage] - what it waits with
         seen = replace(candidate(AOKI).evidence, reader=sample.reader, nonce=sample.nonce, first=kept.nonce)
         house.faults["identify"] = Candidate(AOKI, replace(seen, fingers=("left", "left")))
         house.hear(ONE, sample)
@@ -193,7 +193,7 @@ def test_a_step_up_is_as_strict_as_a_login(strict: House) -> None:
         house.touch(who=LEFT)
         house.touch(who=RIGHT)
         assert asked.done()
-        assert asked.result() is True
+        assert asked.result().granted is True
 
 
 # What it costs.

@@ -10,23 +10,46 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
-from authd.core import charges, host, pipeline, presence, throttle
+from authd.core import charges, fits, host, judge, pipeline, presence, throttle
 from authd.core import seat as face
-from authd.core.model import Candidate, Evidence, Instant, Kind, Miss
+from authd.core.factors import join, with_factor
+from authd.core.judge import Judge, Judged
+from authd.core.model import (
+    Acr,
+    Candidate,
+    Decision,
+    Evidence,
+    Factor,
+    Grade,
+    Helper,
+    Instant,
+    Kind,
+    Limits,
+    Miss,
+    Rung,
+)
 from authd.core.pipeline import Pipeline
 from authd.core.ports import Sample
 from authd.core.seat import (
+    Attended,
+    BeginShift,
     Elsewhere,
     Failed,
     Pressed,
+    ReaderDown,
     Resumed,
     Revoked,
     Seat,
+    StepUpDropped,
     Suspending,
     Tick,
+    Unattended,
     Verdict,
+    Withdrawn,
     Write,
     guards,
+    keys,
+    ladder,
     machine,
     session,
     state,
@@ -98,6 +121,23 @@ def _no_nonce(seat: Seat, event: Any, now: Instant) -> bool:
 
 def _current_anew(instead: Callable[..., bool]) -> Sown:
     return _together(_set(guards, "current", instead), _when(guards.current, instead))
+
+
+def _listens_left(seat: Seat, event: Any, now: Instant) -> bool:
+    return guards.can_listen(seat._replace(left=False), event, now)
+
+
+def _arms_left(seat: Seat) -> tuple[Any, ...]:
+    return _ARMS(seat._replace(left=False))
+
+
+def _leaves_no_grant(rule: Rule) -> Rule:
+    if rule.event is not Unattended:
+        return rule
+    return replace(rule, states=tuple(state for state in rule.states if state is not S.GRANTING))
+
+
+_ARMS = session.arms
 
 
 def _twice(seat: Seat, event: Any, now: Instant) -> Outcome:
@@ -204,11 +244,11 @@ _HEAR = Pipeline._hear_finger
 
 def _first_of(self: Pipeline, seat: Any, sample: Any) -> Any:
     """Whatever was kept for this seat, and it is kept for ever."""
-    return self._firsts.get(seat)
+    return self._firsts.get(seat, pipeline._NONE)
 
 
 def _first_of_the_host(self: Pipeline, seat: Any, sample: Any) -> Any:
-    return self._firsts.popitem()[1] if self._firsts else None
+    return self._firsts.popitem()[1] if self._firsts else pipeline._NONE
 
 
 def _ask_one(self: Pipeline, seat: Any, sample: Any, first: Any) -> Any:
@@ -238,6 +278,81 @@ def _just_wake(seat: Seat, event: Any, now: Instant) -> Outcome:
     return session.rearm(seat._replace(asleep=False))
 
 
+# Of two factors, helpers, and what must stay.
+
+
+def _half(self: Judge, seat: Any, sample: Any, found: Any, first: Any) -> Verdict:
+    told = _VERDICT(self, seat, sample, found, first)
+    if told.decision is None or not told.decision.another_factor:
+        return told
+    return replace(told, decision=replace(told.decision, permitted=True, another_factor=False))
+
+
+def _seat_says(self: Judge, seat: Any, found: Any, first: Any) -> Judged:
+    return _JUDGE(self, seat, with_factor(found, Factor.SEAT_KEY), first)
+
+
+def _sign_everything(self: Judge, seat: Any, action: Any, found: Any, helper: Any = None) -> Any:
+    seen = replace(found.evidence, grade=Grade.SIGNED)
+    return _DECIDE(self, seat, action, replace(found, evidence=seen), helper)
+
+
+def _second_persons(self: Judge, seat: Any, found: Any, first: Any) -> Judged:
+    judged = _GLASS(self, seat, found, first)
+    return judged if judged.helper is None else replace(judged, found=found)
+
+
+def _alone(self: Judge, seat: Any, found: Any, first: Any) -> Judged:
+    judged = _GLASS(self, seat, found, first)
+    if not judged.decision.another_factor:
+        return judged
+    decision = replace(judged.decision, permitted=True, another_factor=False)
+    return replace(judged, decision=decision, helper=Helper(found.subject, Rung.BREAK_GLASS, found.evidence))
+
+
+_VERDICT, _JUDGE, _DECIDE, _GLASS = Judge.verdict, Judge._judge, Judge._decide, Judge._break_glass
+
+
+def _hear_silence(self: Pipeline, seat: Any, sample: Any) -> None:
+    _HEAR_SAMPLE(self, seat, replace(sample, silent=False))
+
+
+_HEAR_SAMPLE = Pipeline._hear_sample
+
+
+def _keep_ladder(seat: Seat) -> Seat:
+    return _CLEARED(seat)._replace(ladder=seat.ladder)
+
+
+_CLEARED = session.cleared
+
+
+def _permit_vouch(seat: Seat, event: Any, now: Instant) -> bool:
+    return _permit_all(seat, event, now) and event.decision is not None and event.decision.permitted
+
+
+def _begin_shift(seat: Seat, event: Any, now: Instant) -> Outcome:
+    seat, effects = session.activate(seat, event, now)
+    return seat, (*effects, BeginShift(seat.owner)) if seat.owner is not None else effects
+
+
+def _ask_one_factor(seat: Seat, event: Any, now: Instant) -> Outcome:
+    return touches.ask_step_up(seat, replace(event, acr=Acr.ONE), now)
+
+
+def _void_no_removal(rule: Rule) -> Rule | None:
+    return None if rule.event is Withdrawn and _not_pending(rule) else rule
+
+
+def _fades_by_idle(seat: Seat, event: Any, now: Instant) -> bool:
+    return guards.fading_by_idle(seat._replace(removed=None), event, now)
+
+
+def _join_unbound(first: Any, second: Any) -> Candidate:
+    both = join(first, second)
+    return replace(both, evidence=replace(both.evidence, bound=second.evidence.bound, held=()))
+
+
 def _permit_all(seat: Seat, event: Any, now: Instant) -> bool:
     return isinstance(event, Verdict) and isinstance(event.found, Candidate) and guards.current(seat, event, now)
 
@@ -263,7 +378,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     ),
     Mutation("a grant does not wait for the ledger", _set(Pipeline, "record", _record_late)),
     Mutation("a lock does not cancel the verification", _without(Pressed, guards.always)),
-    Mutation("a crossed answer is believed", _set(pipeline, "_fits", lambda found, sample, scope, asked: True)),
+    Mutation("a crossed answer is believed", _set(pipeline, "fits", lambda found, sample, scope, asked: True)),
     Mutation("a sample of another seat's reader will do", _set(Pipeline, "_hear_finger", _hear_anywhere)),
     Mutation("one nonce for many samples", _set(Pipeline, "_stamp", _stamp_again)),
     Mutation(
@@ -287,9 +402,7 @@ MUTATIONS: tuple[Mutation, ...] = (
     Mutation("the same finger twice is two", _set(Evidence, "shown", property(lambda seen: max(1, len(seen.fingers))))),
     Mutation(
         "an answer to another pair is believed",
-        _together(
-            _set(pipeline, "_enough", lambda seen, asked, subject: True), _set(guards, "_paired", lambda *_: True)
-        ),
+        _together(_set(fits, "enough", lambda seen, asked, subject: True), _set(guards, "_paired", lambda *_: True)),
     ),
     Mutation("a first finger waits for ever", _set(state, "ANOTHER_WITHIN", FOR_EVER)),
     Mutation(
@@ -306,6 +419,57 @@ MUTATIONS: tuple[Mutation, ...] = (
         "a row that does not name both fingers",
         _everywhere("evidence", lambda asked: {k: v for k, v in _EVIDENCE(asked).items() if k != "first"}),
     ),
+    # I1 of two factors and of helpers
+    Mutation("half a login is a login", _set(Judge, "verdict", _half)),
+    Mutation("another person's factor joins", _set(judge, "joins", lambda first, second: True)),
+    Mutation("the seat is believed unasked", _set(Judge, "_judge", _seat_says)),
+    Mutation("evidence of another kind is believed", _set(fits, "_kind", lambda seen, sample: True)),
+    Mutation("a silent sample is a touch", _set(Pipeline, "_hear_sample", _hear_silence)),
+    Mutation("the number of a card is an act", _set(Judge, "_decide", _sign_everything)),
+    Mutation("a card that lies there is an act", _set(judge, "bare", lambda seen: False)),
+    Mutation("a service may name whom it likes", _set(Pipeline, "_expected", lambda self, seat, sample: True)),
+    Mutation("a lock takes back no word", _everywhere("cleared", _keep_ladder)),
+    Mutation("a word waits for ever", _set(ladder, "VOUCHED_FOR", FOR_EVER)),
+    Mutation(
+        "a word opens the seat to whoever gave it",
+        _together(
+            lambda: _rules(
+                lambda rule: (
+                    None
+                    if rule.when is ladder.vouches
+                    else replace(rule, when=_permit_vouch)
+                    if rule.when is guards.permitted
+                    else rule
+                )
+            ),
+            _set(guards, "permitted", _permit_vouch),
+        ),
+    ),
+    Mutation("the session is the second person's", _set(Judge, "_break_glass", _second_persons)),
+    Mutation("one person breaks the glass", _set(Judge, "_break_glass", _alone)),
+    Mutation("a broken glass lasts a day", _set(judge, "BREAK_GLASS_LASTS", FOR_EVER)),
+    Mutation("a broken glass begins a shift", _doing(session.activate, _begin_shift)),
+    Mutation(
+        "nobody is told of a broken glass",
+        _doing(session.activate, _silent(session.activate, Kind.BREAKGLASS_OPENED)),
+    ),
+    Mutation("a step-up of two takes one", _doing(touches.ask_step_up, _ask_one_factor)),
+    Mutation("an old act is young", _set(Judge, "still", lambda self, *asked: Decision(True, ("rule",), "", Limits()))),
+    # I3 of what must stay
+    Mutation("a key that is taken out ends nothing", _without(Withdrawn, keys.rests_on, keys.may_come_back)),
+    Mutation("taken out before the ledger has answered", lambda: _rules(_void_no_removal)),
+    Mutation("taken out before the verdict", _set(guards, "_here", lambda seat, event: True)),
+    Mutation("a reader that dies takes no key with it", _without(ReaderDown, keys.rests_on_reader)),
+    Mutation("any key that comes back will do", _when(keys.same_awake, keys.confirmed)),
+    Mutation(
+        "the grace never ends",
+        _set(keys, "Removed", lambda what, reference, until: state.Removed(what, reference, Instant(FOR_EVER))),
+    ),
+    Mutation("hands take back a removal", _when(guards.fading_by_idle, _fades_by_idle)),
+    Mutation("two factors are bound as the last one", _set(judge, "join", _join_unbound)),
+    # I4, I5 of keys
+    Mutation("a prompt stays over other work", _set(machine, "_unprompted", lambda before, seat: seat)),
+    Mutation("a busy reader makes keys wait", _set(throttle, "proof_key", throttle.seat_key)),
     # I2
     Mutation("a hand-over without an end", _doing(touches.hand_over, _take_over)),
     Mutation("whoever sits elsewhere stays", _without(Elsewhere)),
@@ -334,6 +498,14 @@ MUTATIONS: tuple[Mutation, ...] = (
         "waking locks nothing",
         lambda: _rules(lambda rule: replace(rule, do=_just_wake, to=None) if rule.event is Resumed else rule),
     ),
+    Mutation("a step-up that was given up is answered", _without(StepUpDropped)),
+    Mutation("a desktop that nothing covers stays open", _without(Unattended)),
+    Mutation(
+        "a desktop that nothing covers waits for a touch",
+        _together(_when(guards.can_listen, _listens_left), _everywhere("arms", _arms_left)),
+    ),
+    Mutation("a grant outlives what would cover its desktop", lambda: _rules(_leaves_no_grant)),
+    Mutation("an agent that is back is not heard", _without(Attended)),
     Mutation("the timer spins", _set(machine, "stale_at", lambda asked: state.stale_at(asked) + 1)),
     # I4, I6
     Mutation("an end without its row", _everywhere("end", _silent(session.end, Kind.SESSION_ENDED))),

@@ -13,6 +13,8 @@ from authd.core.model import (
     Candidate,
     Counter,
     Decision,
+    Denial,
+    Denied,
     Entry,
     Epoch,
     Evidence,
@@ -24,13 +26,15 @@ from authd.core.model import (
     Kind,
     Miss,
     Nonce,
+    ReaderId,
     Request,
     SeatId,
     SessionId,
     SubjectId,
 )
 from authd.core.pipeline import Pipeline
-from tests.simulation.oracle import NO_NONCE, Finger
+from authd.core.ports import Given
+from tests.simulation.oracle import NO_NONCE, Finger, Held
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
@@ -118,15 +122,25 @@ class Life:
             self.world.oracle.recovered()
         return self.ears[seat]
 
-    def arm(self, seat: SeatId, nonce: Nonce) -> None:
+    def arm(self, seat: SeatId, nonce: Nonce, claim: SubjectId | None = None, *, calm: bool = False) -> None:
         if self._call("arm", seat):
-            self.world.oracle.armed(seat, nonce)
+            self.world.oracle.armed(seat, nonce, claim)
             self.world.nonces[seat] = nonce
+
+    def confirm(self, seat: SeatId, nonce: Nonce, reader: ReaderId, reference: str) -> None:
+        if self._call("confirm", seat):
+            self.world.oracle.confirming(seat, nonce, reference)
+            self.world.confirm(seat, nonce, reader)
+
+    def answer(self, seat: SeatId, reader: ReaderId, typed: str) -> None:
+        self._call("answer", seat)
 
     # The verifier.
 
     async def identify(self, sample: port.Sample, scope: Sequence[SubjectId], asked: port.Asked) -> Found:
         seat = self.world.seat_of[sample.reader]
+        if self.alive:
+            self.world.oracle.asking(sample)
         try:
             if not self._call("identify", seat):
                 return Miss.UNAVAILABLE
@@ -163,6 +177,8 @@ class Life:
             self.world.oracle.verified(sample, found)
 
     def _truth(self, sample: port.Sample, scope: Sequence[SubjectId], asked: port.Asked) -> Found:
+        if sample.given is not Given.PROBE:
+            return _shown(sample, scope)
         seen, first = Finger.of(sample), asked.first and Finger.of(asked.first)
         if seen.who == "replayed":
             return Miss.REPLAYED
@@ -178,12 +194,31 @@ class Life:
         """An answer, but to another question."""
         dice, world = self.world.dice, self.world
         other = dice.pick(world.samples) if world.samples else sample
+        if sample.given is not Given.PROBE:
+            return self._lie(sample)
         if asked.first is not None and dice.chance(80):
             first, which = asked.first.nonce, dice.pick(("1", "2"))
             if dice.chance(50):
                 return _candidate(sample, dice.pick(world.people), (which, which), first)
             return _candidate(sample, dice.pick(world.people), ("1", "2"), other.nonce) if other.nonce != first else _NO
         return _candidate(other, dice.pick(world.people)) if other.nonce != sample.nonce else _NO
+
+    def _lie(self, sample: port.Sample) -> Found:
+        """Evidence that does not fit a sample of this kind."""
+        dice, world = self.world.dice, self.world
+        true = _shown(sample, world.people)
+        if not isinstance(true, Candidate):
+            return _NO
+        seen = true.evidence
+        wrong: tuple[Evidence, ...] = (
+            replace(seen, grade=Grade.STATEMENT),
+            replace(seen, more=seen.more | {Factor.SEAT_KEY}),
+            replace(seen, more=seen.more | {Factor.VOUCH}),
+            replace(seen, more=seen.more | {Factor.VEIN}),
+            replace(seen, nonce=Nonce("n0")),
+            replace(seen, bound=() if seen.bound else ((sample.reader, "i0"),)),
+        )
+        return replace(true, evidence=dice.pick(wrong))
 
     # The ledger.
 
@@ -258,6 +293,10 @@ class Life:
         self._call("scope", seat)
         return self.world.people
 
+    def members(self, seat: SeatId) -> Sequence[SubjectId]:
+        self._call("members", seat)
+        return self.world.people
+
     def fingers(self, seat: SeatId, *, claimed: bool) -> int:
         return self.world.oracle.views[seat].wanted
 
@@ -269,6 +308,12 @@ class Life:
         if self._call("claim"):
             lives[seat] = lives.get(seat, 0) + 1
         return Epoch(lives.get(seat, 0))
+
+    def vouch(self, seat: SeatId, nonce: Nonce) -> bool:
+        return seat in self.world.oracle.seat_keys
+
+    def vouches(self, subject: SubjectId) -> int:
+        return self.world.oracle.vouched.get(subject, 0)
 
     def decide(self, request: Request) -> Decision:
         decision = self.world.decide(request)
@@ -337,6 +382,22 @@ def _candidate(
 ) -> Candidate:
     seen = Evidence(sample.reader, Factor.VEIN, Grade.MATCHED, sample.nonce, Instant(0), f"tpl_{who}@1")
     return Candidate(who, replace(seen, fingers=fingers, first=first))
+
+
+def _shown(sample: port.Sample, scope: Sequence[SubjectId]) -> Found:
+    """What a key, a card or a service says, believed as far as it may be."""
+    held = Held.of(sample)
+    if held.why is not None:
+        return Denied(held.why, scope[0] if scope else None, "crd_denied@1")
+    if held.who not in scope:
+        return Miss.NOT_CLAIMED if sample.given is Given.CLAIMED else Denied(Denial.UNKNOWN)
+    if sample.given is Given.CLAIMED and held.who != sample.claim:
+        return Miss.NOT_CLAIMED
+    grade = {Given.PROOF: Grade.SIGNED, Given.IDENTIFIER: Grade.DEVICE}.get(sample.given, Grade.MATCHED)
+    first, *more = held.factors
+    seen = Evidence(sample.reader, first, grade, sample.nonce, Instant(0), held.reference, more=frozenset(more))
+    bound = ((sample.reader, sample.insertion),) if sample.insertion else ()
+    return Candidate(held.who, replace(seen, bound=bound))
 
 
 def unfinished(rows: Sequence[Entry]) -> list[Entry]:

@@ -22,33 +22,47 @@ def test_the_core_keeps_every_promise() -> None:
     [
         ("any nonce will do", "I1"),
         ("whoever sits elsewhere stays", "I2"),
-        ("a sleep is ignored", "I3"),
+        ("a sleep is ignored", "I1 I3 I7"),
         ("an end without its row", "I4"),
         ("a restart forgets the counters", "I5"),
         ("a start closes nothing", "I6"),
-        ("a fault is ignored", "I7"),
+        ("a fault is ignored", "I1 I7"),
         ("the ledger's grace never ends", "I8"),
         ("nobody asks who is disabled", "I14"),
         ("the same finger twice is two", "I1"),
         ("what cancels a nonce keeps the first finger", "I1"),
         ("a first finger waits for ever", "I1"),
+        ("half a login is a login", "I1"),
+        ("a silent sample is a touch", "I1"),
+        ("one person breaks the glass", "I1"),
+        ("a key that is taken out ends nothing", "I3"),
+        ("a prompt stays over other work", "I4"),
+        ("a busy reader makes keys wait", "I5"),
+        ("an old act is young", "I1"),
+        ("a desktop that nothing covers stays open", "I1 I7"),
+        ("an agent that is back is not heard", "I4"),
     ],
 )
 def test_a_bug_sown_on_purpose_is_found(name: str, invariant: str) -> None:
     with BY_NAME[name].sow():
         _, broken = search(1, steps=100_000)
     assert broken is not None
-    assert broken.violation.invariant == invariant
+    assert broken.violation.invariant in invariant.split()
 
 
 def test_the_bugs_have_names_of_their_own() -> None:
-    assert len(BY_NAME) == len(MUTATIONS) >= 20
+    assert len(BY_NAME) == len(MUTATIONS) >= 80
 
 
 def test_a_seed_replays_exactly_and_its_trace_gets_shorter() -> None:
     with BY_NAME["whoever sits elsewhere stays"].sow():
-        _, found = search(1, steps=100_000)
-        assert found is not None
+        seed = 1
+        while True:  # one that is not short already
+            _, found = search(seed, steps=100_000)
+            assert found is not None
+            if len(found.actions) > 10:
+                break
+            seed = found.seed + 1
         with Count().counting():
             again, short = episode(found.seed), shortest(found, tries=40)
     assert again is not None

@@ -6,8 +6,10 @@ it can be left out without changing the draws of the others: that is how a trace
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from authd.core import ports as port
@@ -16,10 +18,12 @@ from authd.core.model import (
     MILLISECOND,
     MINUTE,
     SECOND,
+    Acr,
     Action,
     Candidate,
     Counter,
     Decision,
+    Denial,
     Evidence,
     Factor,
     Fault,
@@ -27,23 +31,28 @@ from authd.core.model import (
     Hint,
     Instant,
     Limits,
+    Message,
     Nonce,
+    Prompt,
+    PromptId,
     ReaderId,
     Request,
+    Rung,
     SeatId,
     SessionId,
     SubjectId,
 )
+from authd.core.ports import Given
 from tests.simulation.loop import Dice, Loop
-from tests.simulation.oracle import Oracle, Tries
+from tests.simulation.oracle import Oracle, Tries, two
 from tests.simulation.ports import Disk, Killed, Life
 
 SEATS = (SeatId("s1"), SeatId("s2"), SeatId("s3"))
 PEOPLE = tuple(SubjectId(name) for name in ("aoki", "baba", "chiba", "doi"))
 BUNDLES = (
     Limits(idle=20 * SECOND, absence=10 * SECOND, overall=2 * MINUTE),
-    Limits(idle=60 * SECOND, absence=6 * SECOND, overall=10 * MINUTE),
-    Limits(idle=15 * SECOND, absence=None, overall=12 * 60 * MINUTE),
+    Limits(idle=60 * SECOND, absence=6 * SECOND, overall=10 * MINUTE, removal=800 * MILLISECOND),
+    Limits(idle=15 * SECOND, absence=None, overall=12 * 60 * MINUTE, removal=300 * MILLISECOND),
     Limits(idle=300 * SECOND, absence=10 * SECOND, overall=50 * SECOND),
 )
 SPANS = (1, 50, 300, 900, 1_000, 1_100, 1_900, 2_000, 2_500, 4_000, 5_000, 5_500, 9_900, 10_000, 15_000, 30_000, 61_000)
@@ -82,6 +91,10 @@ class World:
             self._tried_before(PEOPLE[0], 44 + self.dice.below(5))
         for view in self.oracle.views.values():
             view.wanted = 1 + self.dice.chance(30)
+        self.inside: dict[ReaderId, list[Inside]] = {}
+        """Which keys and cards are in which reader."""
+        self.oracle.strict = self.dice.chance(40)
+        self.oracle.seat_keys = {seat for seat in seats if self.dice.chance(30)}
         self.life = self._start()
 
     def _readers(self, seat: SeatId) -> frozenset[ReaderId]:
@@ -126,6 +139,7 @@ class World:
         self.oracle.died(rebooted=rebooted)
         self.samples.clear()
         self.nonces.clear()
+        self.inside.clear()
         self.life = self._start()
 
     def blow(self, name: str, seat: SeatId | None) -> None:
@@ -216,15 +230,27 @@ class World:
             self.oracle.captured(seat, heard)
         elif type(heard) is port.Sensed:
             self.oracle.sensed(seat, heard.present)
+        elif isinstance(heard, port.Inserted) and heard.reader in self.touchable[seat]:
+            self.oracle.inserted(seat, (heard.reader, heard.insertion))
+        elif isinstance(heard, port.Withdrawn):
+            what = (heard.reader, heard.insertion)
+            self.oracle.withdrawn(seat, lambda each: each == what)
+        elif isinstance(heard, port.ReaderDown):
+            reader = heard.reader
+            self.oracle.withdrawn(seat, lambda each: each[0] == reader, reader=True)
 
     def heard(self, seat: SeatId, heard: port.Heard) -> None:
         """The pipeline has heard it; a finger lifted, an enrolment's, or another seat's sample says nothing here."""
         foreign = type(heard) is port.Sample and heard.reader not in self.touchable[seat]
+        if isinstance(heard, port.Sample) and (heard.silent or heard.insertion or heard.given is Given.CLAIMED):
+            foreign = foreign or not self.oracle.views[seat].offered  # it may have been told nothing
         if type(heard) is not port.FingerUp and not foreign and not self.oracle.views[seat].lent:
             self.oracle.fed(seat)
 
     def say(self, seat: SeatId, heard: port.Heard) -> None:
         """A device says something, by its queue or at once."""
+        if isinstance(heard, port.ReaderDown):
+            self.inside.pop(heard.reader, None)
         self.note(f"{seat}: {heard}") if self.tracing else None
         if self.dice.chance(30) or not self.serves(seat):
             self.life.ears[seat].say(heard)
@@ -236,7 +262,36 @@ class World:
     def decide(self, request: Request) -> Decision:
         """The policy as it is at this moment; every decision has a bundle's name of its own."""
         self.drawn += 1
-        return Decision(request.subject not in self.refused, ("rule",), f"b{self.drawn}", self.limits)
+        permit = Decision(True, ("rule",), f"b{self.drawn}", self.limits)
+        refuse = replace(permit, permitted=False)
+        if request.subject in self.refused or request.grade is Grade.DEVICE or request.grade is Grade.STATEMENT:
+            return refuse
+        if request.helper == request.subject or request.vouches > 2:
+            return refuse
+        if request.action is Action.BREAK_GLASS and request.helper is None:
+            return replace(refuse, another_factor=True, message=Message.SECOND_PERSON)
+        shown = request.factors if request.helper is not None else request.factors - {Factor.VOUCH}
+        opens = request.action is Action.OPEN_SESSION and self.oracle.strict and not request.shift_open
+        asks = request.action is Action.STEP_UP and request.acr is Acr.TWO
+        lacks = (opens and not two(shown)) or (asks and not two(request.fresh - {Factor.VOUCH}))
+        return replace(refuse, another_factor=True, message=Message.ANOTHER_FACTOR) if lacks else permit
+
+    # Keys and cards.
+
+    def confirm(self, seat: SeatId, nonce: Nonce, reader: ReaderId) -> None:
+        """A reader is asked whether what came back is the same: it says what is in it, late, wrongly, or nothing."""
+        inside, dice = self.inside.get(reader), self.dice
+        mood = dice.below(100)
+        if not inside or mood < 12:
+            return
+        key = inside[-1]
+        sample = port.Sample(
+            reader, nonce, key.says, 1.0, given=Given.PROOF, insertion=key.insertion, silent=mood >= 20
+        )
+        heard: port.Heard = port.TurnedDown(reader, nonce, Denial.UNKNOWN) if mood >= 95 else sample
+        delay = dice.pick((0, 0, 0, 0, 20, 100, 400, 900)) / 1_000
+        life = self.life
+        self.loop.call_later(delay, lambda: life.ears[seat].say(heard) if life.alive else None)
 
     # Time.
 
@@ -276,6 +331,14 @@ class World:
         self.oracle.slept()
         if self.life.alarm is not None and self.life.alarm <= self.now():
             self.life.alarm = Instant(self.now() + self.dice.below(500) * MILLISECOND)
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """A key or card in a reader, and what it would say."""
+
+    insertion: str
+    says: bytes
 
 
 Act = Callable[[World], Any]
@@ -363,7 +426,7 @@ def replay(world: World) -> None:
     seat = _seat(world)
     if world.dice.chance(20):
         nonce = world.nonces.get(_seat(world), Nonce(""))
-        sample = port.Sample(sample.reader, nonce, sample.probe, 0.9, claim=sample.claim)
+        sample = replace(sample, nonce=nonce)
         seat = _seat(world)
         if world.nonces.get(seat) == nonce:
             world.samples.append(sample)
@@ -571,22 +634,241 @@ def step_up(world: World) -> None:
     purpose = f"system/{world.drawn}"
     session = sitting.session if dice.chance(90) else SessionId("another")
     world.note(f"{seat}: step-up {purpose}")
-    world.oracle.step_up_asked(purpose, seat)
+    acr, max_age = dice.pick((Acr.ONE, Acr.ONE, Acr.TWO)), dice.pick((None, None, 2, 30))
+    world.oracle.step_up_asked(purpose, seat, acr, max_age)
     if dice.chance(30):
         touch(world, seat)
     life = world.life
-    life.others.append(world.loop.start(_ask(world, seat, session, purpose)))
+    asking = world.loop.start(_ask(world, seat, session, purpose, acr, max_age))
+    life.others.append(asking)
     world.loop.run()
-    if dice.chance(70):
-        world.pass_time(dice.below(1_500) * MILLISECOND)
-        touch(world, seat)
+    given_up = dice.below(4)  # 0: before the first touch, 1: after it; else never
+    for n in range(1 + (acr is Acr.TWO)):
+        if given_up == n:
+            _give_up(world, life, asking, purpose)
+        if dice.chance(70):
+            world.pass_time(dice.below(1_500) * MILLISECOND)
+            (show if acr is Acr.TWO and dice.chance(50) else touch)(world, seat)
 
 
-async def _ask(world: World, seat: SeatId, session: SessionId, purpose: str) -> None:
+def _give_up(world: World, life: Life, asking: asyncio.Task[None], purpose: str) -> None:
+    """The application has gone, or its own patience has ended."""
+    if world.life is not life or not life.alive or asking.done():
+        return
+    world.note(f"{purpose} is given up")
+    asking.cancel()
+    world.loop.run(1 + world.dice.below(3))
+    if life.alive and asking.cancelled():
+        world.oracle.step_up_given_up(purpose)
+
+
+async def _ask(world: World, seat: SeatId, session: SessionId, purpose: str, acr: Acr, max_age: int | None) -> None:
     life = world.life
-    granted = await life.pipeline.step_up(seat, session, purpose)
+    granted = await life.pipeline.step_up(seat, session, purpose, acr, max_age)
     if life.alive:
-        world.oracle.step_up_answered(purpose, granted)
+        world.oracle.step_up_answered(purpose, granted.granted)
+
+
+# Keys, cards, names, helpers.
+
+SHOWN = ("key", "key", "key+pin", "key+fingerprint", "card", "card+pin")
+DENIED = (Denial.UNKNOWN, Denial.CLONED, Denial.BLOCKED, Denial.FOREIGN)
+PIN = Prompt(PromptId.PIN, left=3)
+
+
+def _who(world: World, seat: SeatId) -> SubjectId:
+    sitting = world.oracle.views[seat].sitting
+    return sitting.subject if sitting is not None and world.dice.chance(50) else world.dice.pick(PEOPLE)
+
+
+def _put_in(world: World, seat: SeatId, reader: ReaderId, says: bytes) -> Inside:
+    world.drawn += 1
+    key = Inside(f"i{world.drawn}", says)
+    world.inside.setdefault(reader, []).append(key)
+    world.say(seat, port.Inserted(reader, key.insertion))
+    return key
+
+
+def show(world: World, seat: SeatId | None = None, who: SubjectId | None = None) -> None:
+    """Somebody taps a key or card, or puts one in, or touches the one that is in; some are not good."""
+    dice = world.dice
+    seat = seat or _seat(world)
+    reader = dice.pick(sorted(world.touchable[seat]))
+    says = f"{who or _who(world, seat)}={dice.pick(SHOWN)}".encode()
+    if dice.chance(8):
+        says = f"={dice.pick(DENIED).value}".encode()
+    insertion, mood = "", dice.below(100)
+    if mood < 25:
+        insertion = _put_in(world, seat, reader, says).insertion
+    elif mood < 50 and world.inside.get(reader):
+        key = dice.pick(world.inside[reader])
+        insertion, says = key.insertion, key.says
+    elif mood < 54:
+        insertion = f"i{dice.below(world.drawn + 1)}"
+    nonce = world.nonces.get(seat)
+    if nonce is None:
+        return
+    given = Given.IDENTIFIER if says.endswith(b"=card") and dice.chance(30) else Given.PROOF
+    sample = port.Sample(reader, nonce, says, 1.0, given=given, insertion=insertion, silent=dice.chance(6))
+    if dice.chance(10):
+        sample = replace(sample, claim=dice.pick(PEOPLE))
+    world.samples.append(sample)
+    world.say(seat, sample)
+
+
+def plug(world: World) -> None:
+    """A key is taken out, while whatever happens; perhaps it comes back, or another does, soon or late."""
+    dice, bound = world.dice, [seat for seat in world.seats if _bound(world, seat)]
+    seat = dice.pick(bound) if bound and dice.chance(80) else _seat(world)
+    sitting = world.oracle.views[seat].sitting
+    stays = [what for what in sitting.bound if what[0] in world.touchable[seat]] if sitting is not None else []
+    reader = dice.pick(sorted(stays))[0] if stays and dice.chance(70) else dice.pick(sorted(world.touchable[seat]))
+    inside = world.inside.get(reader)
+    if not inside:
+        show(world, seat)
+        return
+    if dice.chance(30):
+        show(world, seat)
+        world.loop.run(dice.below(6))
+    key = inside.pop(dice.below(len(inside)))
+    world.say(seat, port.Withdrawn(reader, key.insertion))
+    if dice.chance(75):
+        world.pass_time(dice.pick((0, 0, 50, 50, 200, 290, 700, 790, 810, 1_100)) * MILLISECOND)
+        says = key.says if dice.chance(55) else f"{dice.pick(PEOPLE)}={dice.pick(SHOWN)}".encode()
+        _put_in(world, seat, reader, says)
+        world.pass_time(dice.pick((0, 10, 90, 500, 1_000)) * MILLISECOND)
+    if dice.chance(15):
+        _work_at(world, seat)
+
+
+def _bound(world: World, seat: SeatId) -> bool:
+    sitting = world.oracle.views[seat].sitting
+    return sitting is not None and bool(sitting.bound)
+
+
+def stay(world: World) -> None:
+    """Somebody logs in with a key that stays in its reader, works a little, and perhaps takes it out."""
+    dice, seat = world.dice, _seat(world)
+    nonce = world.nonces.get(seat)
+    if nonce is None:
+        return
+    reader, who = dice.pick(sorted(world.touchable[seat])), dice.pick(PEOPLE)
+    says = f"{who}={dice.pick(('key+pin', 'key+fingerprint', 'card+pin', 'card', 'key'))}".encode()
+    key = _put_in(world, seat, reader, says)
+    sample = port.Sample(reader, nonce, says, 1.0, given=Given.PROOF, insertion=key.insertion)
+    world.samples.append(sample)
+    world.say(seat, sample)
+    world.pass_time(dice.pick((0, 1, 200, 3_000)) * MILLISECOND)
+    if dice.chance(60):
+        plug(world)
+
+
+def _work_at(world: World, seat: SeatId) -> None:
+    if world.serves(seat):
+        world.oracle.active(seat)
+        world.feed(seat, machine.Activity())
+
+
+def join(world: World) -> None:
+    """A finger and a key of one person, or nearly: of two, too late, at two seats, after a lock."""
+    dice, seat = world.dice, _seat(world)
+    who = dice.pick(PEOPLE)
+    order = [0, 1] if dice.chance(50) else [1, 0]
+    for kind in [*order, *([dice.below(2)] if dice.chance(30) else [])]:
+        nonce = world.nonces.get(seat)
+        if nonce is None:
+            return
+        if kind == 0:
+            sample = _laid(world, seat, nonce, who, None)
+            world.samples.append(sample)
+            world.say(seat, sample)
+        else:
+            show(world, seat, who)
+        world.pass_time(dice.pick((20, 400, 1_000, 4_000, 9_500, 10_500)) * MILLISECOND)
+        if dice.chance(12):
+            who = dice.pick(PEOPLE)
+        if dice.chance(10):
+            seat = _seat(world)
+        if dice.chance(8):
+            press(world)
+
+
+def name(world: World) -> None:
+    """A tile or a card's number names somebody; a service says whose finger it was, or speaks unasked."""
+    dice, seat = world.dice, _seat(world)
+    who = dice.pick(PEOPLE)
+    nonce = world.nonces.get(seat)
+    reader = dice.pick(sorted(world.touchable[seat]))
+    if dice.chance(50) and world.serves(seat):
+        if world.life.pipeline.claim(seat, who):
+            world.oracle.fed(seat)
+    elif nonce is not None and dice.chance(70):
+        world.say(seat, port.Sample(reader, nonce, f"{who}=card".encode(), 1.0, given=Given.IDENTIFIER))
+    for _ in range(1 + dice.below(4)):
+        world.pass_time(dice.pick((10, 300, 3_000, 10_000, 21_000)) * MILLISECOND)
+        nonce = world.nonces.get(seat)
+        if nonce is None:
+            return
+        claim = who if dice.chance(85) else dice.pick(PEOPLE)
+        finger = claim if dice.chance(60) else dice.pick(PEOPLE)
+        says = f"{finger}=fingerprint".encode()
+        world.say(seat, port.Sample(reader, nonce, says, 1.0, claim=claim, given=Given.CLAIMED))
+
+
+def help_out(world: World) -> None:
+    """A button of the ladder, and two people, or one, who come in time or not, or to another seat."""
+    dice, seat = world.dice, _seat(world)
+    if not world.serves(seat):
+        return
+    rung = dice.pick((Rung.VOUCH, Rung.BREAK_GLASS))
+    if dice.chance(40) and world.oracle.views[seat].sitting is not None:
+        world.note(f"{seat}: lock button")
+        world.lock("press", machine.Pressed(logout=dice.chance(70)), [seat])
+        world.pass_time(100 * MILLISECOND)
+    press_it = world.life.pipeline.vouch if rung is Rung.VOUCH else world.life.pipeline.break_glass
+    world.note(f"{seat}: {rung.value}")
+    if press_it(seat):
+        world.oracle.pressed(seat, rung)
+    world.oracle.fed(seat)
+    who = dice.pick(PEOPLE)
+    for _ in range(2 + dice.chance(30)):
+        world.pass_time(dice.pick((50, 50, 50, 1_000, 1_000, 4_000, 9_000, 11_000, 29_000, 31_000)) * MILLISECOND)
+        nonce = world.nonces.get(seat)
+        if nonce is None:
+            return
+        if dice.chance(70):
+            sample = _laid(world, seat, nonce, who, None)
+            world.samples.append(sample)
+            world.say(seat, sample)
+        else:
+            show(world, seat, who)
+        if dice.chance(85):
+            who = dice.pick(PEOPLE)
+        if dice.chance(7):
+            press(world)
+        if dice.chance(7):
+            seat = _seat(world)
+
+
+def device(world: World) -> None:
+    """A device turns a key down, asks for a PIN, is answered, asks no more."""
+    dice, seat = world.dice, _seat(world)
+    reader = dice.pick(sorted(world.touchable[seat]))
+    nonce = world.nonces.get(seat, Nonce("n0")) if dice.chance(80) else Nonce("n0")
+    for _ in range(1 + dice.below(4)):
+        mood = dice.below(4)
+        if mood == 0:
+            world.say(seat, port.TurnedDown(reader, nonce, dice.pick(DENIED)))
+        elif mood == 1:
+            world.say(seat, port.Asking(reader, PIN if dice.chance(80) else None))
+        elif mood == 2 and world.serves(seat):
+            face = world.oracle.views[seat].face
+            if world.life.pipeline.answer(seat, "1234"):
+                if face is None or face.prompt is None:
+                    world.oracle.broken("I4", f"{seat}: something was typed that nobody asked for")
+                world.oracle.fed(seat)
+        else:
+            touch(world, seat)
 
 
 def enrol(world: World) -> None:
@@ -600,6 +882,27 @@ def enrol(world: World) -> None:
         if world.serves(seat):
             world.oracle.let_go(seat, lent=False)
             world.life.pipeline.take_back(seat)
+
+
+def abandon(world: World) -> None:
+    """What would cover the seat's desktop is gone, for a while or for good; people touch all the same."""
+    seat, dice = _seat(world), world.dice
+    world.note(f"{seat}: nothing would cover its desktop")
+    world.lock("left", machine.Unattended(), [seat])
+    for _ in range(dice.below(3)):
+        world.pass_time(dice.below(2_000) * MILLISECOND)
+        touch(world, seat)
+    if dice.chance(70):
+        attend(world, seat)
+
+
+def attend(world: World, seat: SeatId | None = None) -> None:
+    """It is there, as it was, or again."""
+    seat = seat or _seat(world)
+    if world.serves(seat):
+        world.note(f"{seat}: its desktop is attended")
+        world.oracle.attended(seat)
+        world.feed(seat, machine.Attended())
 
 
 def _ignore(_: object) -> None:
@@ -651,10 +954,10 @@ WEIGHTS: tuple[tuple[int, Act], ...] = (
     (16, touch),
     (14, login),
     (10, pair),
-    (3, guess),
+    (6, guess),
     (5, replay),
     (5, forge),
-    (30, work),
+    (24, work),
     (14, fidget),
     (5, sense),
     (5, leave),
@@ -664,13 +967,22 @@ WEIGHTS: tuple[tuple[int, Act], ...] = (
     (2, stop),
     (3, suspend),
     (3, unplug),
-    (3, ledger),
+    (12, show),
+    (5, stay),
+    (8, plug),
+    (8, join),
+    (6, name),
+    (9, help_out),
+    (4, device),
+    (5, ledger),
     (2, revoke),
     (3, readmit),
     (2, rule),
     (5, step_up),
     (1, enrol),
     (1, fail),
+    (2, abandon),
+    (2, attend),
     (2, kill),
     (1, reboot),
     (1, shut),

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from authd.core.model import Entry, Face, Session, SubjectId
+from authd.core.model import Entry, Face, ReaderId, Session, SubjectId
 from authd.core.seat.events import First
 
 
 @dataclass(frozen=True, slots=True)
 class Arm:
-    """Arm the readers under a fresh nonce and say so with `Armed`, for the finger after `first` if there is one."""
+    """Arm the readers under a fresh nonce and say so with `Armed`, for the touch after `first` if there is one."""
 
     first: First | None = None
 
@@ -46,7 +46,7 @@ class EndElsewhere:
 
 @dataclass(frozen=True, slots=True)
 class BeginShift:
-    """One finger is enough for this person from now on."""
+    """One factor is enough for this person from now on."""
 
     session: Session
 
@@ -59,6 +59,14 @@ class EndShift:
 
 
 @dataclass(frozen=True, slots=True)
+class Confirm:
+    """Ask this reader, under a fresh nonce and without anybody's act, whether that credential is in it again."""
+
+    reader: ReaderId
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
 class StepUpDone:
     """Answer the application that asked."""
 
@@ -66,4 +74,4 @@ class StepUpDone:
     granted: bool
 
 
-Effect = Arm | Append | Write | Show | EndElsewhere | BeginShift | EndShift | StepUpDone
+Effect = Arm | Append | Write | Show | Confirm | EndElsewhere | BeginShift | EndShift | StepUpDone

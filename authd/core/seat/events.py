@@ -4,7 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from authd.core.model import Decision, Found, Hint, Instant, Nonce, ReaderId, SessionId, SubjectId
+from authd.core.model import (
+    Acr,
+    Action,
+    Decision,
+    Denial,
+    Found,
+    Helper,
+    Hint,
+    Instant,
+    Message,
+    Nonce,
+    Prompt,
+    ReaderId,
+    Rung,
+    SessionId,
+    SubjectId,
+)
+
+NO_NONCE, NO_READER = Nonce(""), ReaderId("")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +47,14 @@ class ReaderDown:
 
 @dataclass(frozen=True, slots=True)
 class First:
-    """A touch that waits for another finger of the same person: its nonce, and when it was captured."""
+    """A touch that waits for the next one: its nonce, when the oldest act of it was captured, and what it wants."""
 
     nonce: Nonce
     captured_at: Instant
+    wants: Message = Message.ANOTHER_FINGER
+    """Or another factor of the same person, or a second person."""
+    before: Nonce = NO_NONCE
+    """A recognised touch before this one, of another factor, that goes on waiting too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +82,9 @@ class Captured:
     """A sample has arrived under this nonce; this moment is its stamp."""
 
     nonce: Nonce
+    reader: ReaderId = NO_READER
+    insertion: str = ""
+    """The stay of the key or card that it comes from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +109,78 @@ class Verdict:
     """None: this touch begins the person's shift."""
     moving: bool = False
     """This person has a session at another seat, which will end."""
+    reader: ReaderId = NO_READER
+    """Where the touch was."""
+    action: Action = Action.OPEN_SESSION
+    """What the policy was asked about."""
+    helper: Helper | None = None
+    """Whose touch beside the person's own made the decision; `found` is the person's, whatever came last."""
+    names: bool = False
+    """It is the number of a card, which proves nothing, and says whose finger to wait for."""
+
+
+@dataclass(frozen=True, slots=True)
+class TurnedDown:
+    """A device says no by itself, before anybody's act."""
+
+    reader: ReaderId
+    nonce: Nonce
+    why: Denial
+
+
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """A key or card is in a reader."""
+
+    reader: ReaderId
+    insertion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """That stay is over."""
+
+    reader: ReaderId
+    insertion: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirming:
+    """The credential that came back is asked under this nonce whether it is the same one."""
+
+    nonce: Nonce
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmed:
+    """Its answer."""
+
+    nonce: Nonce
+    found: Found
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """A reader asks for something to be typed; None: not any more."""
+
+    reader: ReaderId
+    prompt: Prompt | None
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A tile says who is about to touch."""
+
+    subject: SubjectId
+    until: Instant
+
+
+@dataclass(frozen=True, slots=True)
+class HelpAsked:
+    """A button of the locked screen: another person is to touch too."""
+
+    rung: Rung
+    until: Instant
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +230,15 @@ class StepUpAsked:
     id: str
     purpose: str
     until: Instant
+    acr: Acr = Acr.ONE
+    max_age: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StepUpDropped:
+    """Whoever asked for it waits no more: the next touch means what it would have meant without it."""
+
+    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +278,16 @@ class Resumed:
 
 
 @dataclass(frozen=True, slots=True)
+class Unattended:
+    """Nothing is there any more that would cover the seat's desktop."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attended:
+    """It is there again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Lent:
     """The readers are lent to an enrolment: their samples are not touches of this seat for now."""
 
@@ -201,6 +317,14 @@ Event = (
     | Captured
     | Throttled
     | Verdict
+    | TurnedDown
+    | Inserted
+    | Withdrawn
+    | Confirming
+    | Confirmed
+    | Asking
+    | Named
+    | HelpAsked
     | Held
     | Recorded
     | NotRecorded
@@ -208,12 +332,15 @@ Event = (
     | Sensed
     | Pressed
     | StepUpAsked
+    | StepUpDropped
     | Revoked
     | Elsewhere
     | PolicyChanged
     | LedgerHealth
     | Suspending
     | Resumed
+    | Unattended
+    | Attended
     | Lent
     | Returned
     | Failed

@@ -10,17 +10,19 @@ Two rules, which everything beneath keeps:
 from __future__ import annotations
 
 from authd.core import presence
-from authd.core.model import EndReason, Instant, Kind, Message, SeatState, Session
-from authd.core.seat.effects import Arm, Effect, Show, StepUpDone, Write
+from authd.core.model import EndReason, Instant, Message, SeatState, Session
+from authd.core.seat.effects import Arm, Effect, Show, StepUpDone
 from authd.core.seat.events import Event
+from authd.core.seat.ladder import withdrawn_help
 from authd.core.seat.session import (
     NOTHING,
     Outcome,
     close_shift,
     ended_home,
-    entry_of,
+    fade,
     forget_first,
     join,
+    say,
     unsuccessful,
     void,
 )
@@ -32,6 +34,7 @@ from authd.core.seat.state import (
     face_of,
     home,
     looks,
+    overdue,
     resting,
     stale_at,
     waiting_first,
@@ -48,6 +51,8 @@ def step(seat: Seat, event: Event, now: Instant) -> Outcome:
             after, more = rule.do(settled, event, now)
             settled, effects = _moved(after, _target(rule, after)), effects + more
             break
+    if seat.prompt is not None:
+        settled = _unprompted(seat, settled)
     return settled, _arm_last(effects + _shown(seat, settled, now))
 
 
@@ -68,6 +73,10 @@ def _settle(seat: Seat, now: Instant) -> Outcome:
     first = waiting_first(seat)
     if first is not None and now >= waits_until(first):
         seat = forget_first(seat)
+    if overdue(seat, seat.claim, now):
+        seat = seat._replace(claim=None)
+    if overdue(seat, seat.ladder, now):
+        seat = withdrawn_help(seat)
     if seat.message_until is not None and now >= seat.message_until:
         seat = seat._replace(message=resting(seat), message_until=None, hint=None, misses=0)
     return seat, effects
@@ -78,6 +87,8 @@ def _settle_owner(seat: Seat, owner: Session, now: Instant) -> Outcome:
     lost = seat.ledger_lost_at
     if now >= due.ends_at:
         return _run_out(seat, owner, due.reason, now)
+    if overdue(seat, seat.removed, now):
+        return ended_home(seat, EndReason.REMOVAL, now, Message.REMOVED)
     if lost is not None and now >= lost + LEDGER_GRACE:
         return ended_home(seat, EndReason.FAULT, now, Message.LEDGER_DOWN)
     effects: tuple[Effect, ...] = ()
@@ -85,24 +96,29 @@ def _settle_owner(seat: Seat, owner: Session, now: Instant) -> Outcome:
         effects = (StepUpDone(seat.step_up.id, granted=False),)
         seat = seat._replace(step_up=None, state=S.ACTIVE, message=Message.START)
     if now >= due.fades_at and seat.state is not S.FADING:
-        seat, effects = join(_fade(seat, owner, due.reason, now), effects)
+        seat, effects = join(fade(seat, owner, due.reason, now), effects)
     return seat, effects
 
 
 def _run_out(seat: Seat, owner: Session, reason: EndReason, now: Instant) -> Outcome:
     """A session that ends by the age of its shift ends the shift too: else every later one would end at its start."""
     seat, effects = ended_home(seat, reason, now)
-    return join(close_shift(seat, owner.subject, now), effects) if reason is EndReason.EXPIRED else (seat, effects)
-
-
-def _fade(seat: Seat, owner: Session, reason: EndReason, now: Instant) -> Outcome:
-    entry = entry_of(seat, Kind.SESSION_FADING, now, owner, reason=reason)
-    answered = (StepUpDone(seat.step_up.id, granted=False),) if seat.step_up else NOTHING
-    return seat._replace(state=S.FADING, step_up=None, message=Message.FADING), (*answered, Write(entry))
+    of_shift = reason is EndReason.EXPIRED and not owner.break_glass
+    return join(close_shift(seat, owner.subject, now), effects) if of_shift else (seat, effects)
 
 
 def _unverified(seat: Seat) -> SeatState:
     return home(seat) if seat.state is S.VERIFYING else seat.state
+
+
+def _unprompted(before: Seat, seat: Seat) -> Seat:
+    """What was asked for an operation that is over, or behind another picture, is not asked any more."""
+    asked, now_asked = before.verification, seat.verification
+    same = asked is not None and now_asked is not None and asked.nonce == now_asked.nonce
+    if (same and before.state is seat.state) or seat.prompt is not before.prompt:
+        return seat
+    seat = seat._replace(prompt=None)
+    return say(seat, resting(seat)) if seat.message is Message.PIN else seat
 
 
 def _shown(before: Seat, seat: Seat, now: Instant) -> tuple[Effect, ...]:

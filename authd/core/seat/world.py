@@ -6,7 +6,20 @@ from authd.core import presence
 from authd.core.model import EndReason, Instant, Kind, Message
 from authd.core.seat.effects import Arm, Write
 from authd.core.seat.events import Event, LedgerHealth, ReaderDown, ReaderUp, Revoked, Sensed
-from authd.core.seat.session import NOTHING, Outcome, arms, close_shift, end, entry_of, join, rearm, say, void
+from authd.core.seat.session import (
+    NOTHING,
+    Outcome,
+    arms,
+    cleared,
+    close_shift,
+    end,
+    entry_of,
+    join,
+    rearm,
+    say,
+    spent,
+    void,
+)
 from authd.core.seat.state import S, Seat, resting
 
 
@@ -24,12 +37,14 @@ def add_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
 def drop_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
     assert isinstance(event, ReaderDown)
     lost = entry_of(seat, Kind.READER_LOST, now, data={"reader": event.reader, "why": event.why})
-    return seat._replace(readers=seat.readers - {event.reader}), (Write(lost),)
+    stays = tuple(stay for stay in seat.stays if stay.what[0] != event.reader)
+    prompt = None if seat.prompt is not None and seat.prompt[0] == event.reader else seat.prompt
+    return seat._replace(readers=seat.readers - {event.reader}, stays=stays, prompt=prompt), (Write(lost),)
 
 
 def drop_last_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
     seat, effects = drop_reader(seat, event, now)
-    return say(seat._replace(verification=None), Message.READER_LOST), effects
+    return say(cleared(seat), Message.READER_LOST), effects
 
 
 def drop_verifying_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -39,6 +54,10 @@ def drop_verifying_reader(seat: Seat, event: Event, now: Instant) -> Outcome:
 
 def stir(seat: Seat, event: Event, now: Instant) -> Outcome:
     return seat._replace(watch=presence.active(seat.watch, now)), NOTHING
+
+
+def drop_step_up(seat: Seat, event: Event, now: Instant) -> Outcome:
+    return say(seat._replace(step_up=None), Message.START), NOTHING
 
 
 def sense(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -59,7 +78,7 @@ def end_by_press(seat: Seat, event: Event, now: Instant) -> Outcome:
 
 
 def cancel(seat: Seat, event: Event, now: Instant) -> Outcome:
-    return rearm(say(seat, Message.LOCKED, now))
+    return rearm(say(cleared(seat), Message.LOCKED, now))
 
 
 def end_revoked(seat: Seat, event: Event, now: Instant) -> Outcome:
@@ -105,7 +124,21 @@ def wake(seat: Seat, event: Event, now: Instant) -> Outcome:
     return join(rearm(seat), effects)
 
 
+def leave(seat: Seat, event: Event, now: Instant) -> Outcome:
+    """Nobody sits where nothing would cover what they leave on the screen; nothing is armed until that is mended."""
+    seat = seat._replace(left=True)
+    seat, effects = end_whatever(seat, EndReason.FAULT, now, Message.UNATTENDED)
+    return seat._replace(verification=None, message_until=None), effects
+
+
+def attend(seat: Seat, event: Event, now: Instant) -> Outcome:
+    seat = seat._replace(left=False)
+    return rearm(say(seat, resting(seat)))
+
+
 def lend(seat: Seat, event: Event, now: Instant) -> Outcome:
+    """Whatever was asked at the seat is not asked of an enrolment; what a session is bound to stays bound."""
+    seat = seat._replace(claim=None, ladder=None, prompt=None, stays=spent(seat))
     return seat._replace(lent=True, verification=None), NOTHING
 
 
@@ -129,7 +162,7 @@ def end_whatever(seat: Seat, reason: EndReason, now: Instant, message: Message) 
         return end(seat, reason, now, message)
     if seat.pending is not None:
         return void(seat, reason.value, now, message)
-    return say(seat, message, now), NOTHING
+    return say(cleared(seat), message, now), NOTHING
 
 
 def end_logged_out(seat: Seat, event: Event, now: Instant) -> Outcome:
