@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from authd.driver import Capture, DriverError, Fault, Feedback, Probe
+from authd.driver import Capture, DriverError, Fault, Feedback, Probe, Prompt
 from authd_drivers.vein.reader import VeinReader
 from authd_drivers.vein.source import FingerGone, Frame, Light
 from authd_simulators.vein_image.lamps import FRAME_S, Lamp, Presented
@@ -86,5 +86,5 @@ async def _touch(reader: VeinReader) -> Probe | Feedback:
     raise AssertionError("a capture ends with a probe")
 
 
-async def _no_prompt(_: str) -> str:
+async def _no_prompt(_: Prompt) -> str:
     raise AssertionError("nobody is asked for a PIN")

@@ -147,7 +147,7 @@ async def result(tmp_path: Path, data: bytes, name: str = "x.png") -> Event | Fa
     trigger.write_text("")
     (pictures / name).write_bytes(data)
     try:
-        async with asyncio.timeout(20), aclosing(shown(pictures, trigger)) as events:
+        async with asyncio.timeout(60), aclosing(shown(pictures, trigger)) as events:
             async for event in events:
                 trigger.write_text(name)
                 if isinstance(event, Feedback | Probe):

@@ -224,7 +224,6 @@ def test_without_opencv_it_says_what_to_install(fingers: Path, authd: Authd, mon
 
 
 def test_the_curve_and_the_histograms_are_drawn(fingers: Path, tmp_path: Path, authd: Authd) -> None:
-    pytest.importorskip("matplotlib")
     out = tmp_path / "new" / "pictures"
     said = authd(*usual(fingers, "--limit", "3", "--out", out))
     assert said.code == 0

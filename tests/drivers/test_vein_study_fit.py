@@ -213,3 +213,11 @@ def test_a_part_of_the_people_has_all_their_fingers_and_the_others_are_the_rest(
     data = read_folder(tmp_path, PATTERN)
     assert data.part((1, 3)).fingers == ("0/index", "0/ring", "3/index", "3/ring")
     assert data.part((1, 3), left=True).subjects == ("1", "2")
+
+
+def test_pictures_that_show_nothing_cannot_be_fitted_to(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for person in range(10):
+        for take in range(2):
+            cv2.imwrite(str(tmp_path / f"{person}_index_{take}.png"), np.full((48, 64), 90, np.uint8))
+    assert vein_profile(tmp_path, "--jobs", "1") == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith("authd: 10 fingers are too few")

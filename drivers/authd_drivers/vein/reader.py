@@ -38,16 +38,21 @@ BURST = (Light.OFF, Light.SIDE, Light.ON)
 """What a touch is looked at besides its first frame, in any order."""
 PULSE_STEP_S = 0.04
 PROGRESS_FRAMES = 10
-_dice = random.SystemRandom()
 Say = Callable[[Event], Awaitable[None]]
 
 
 class VeinReader:
     """Implements `authd.driver.Reader` for any `Source` whose frames have the profile's size."""
 
-    def __init__(self, source: Source, profile: SensorProfile, pulse_seconds: float = 0.0) -> None:
-        """`pulse_seconds`: how long a finger is followed for its pulse before a sample is given; 0: not at all."""
+    def __init__(
+        self, source: Source, profile: SensorProfile, pulse_seconds: float = 0.0, dice: random.Random | None = None
+    ) -> None:
+        """`pulse_seconds`: how long a finger is followed for its pulse before a sample is given; 0: not at all.
+
+        dice: draws the order of the lamps; the system's own unless a bench wants its figures again.
+        """
         self._source, self._profile, self._pulse_seconds = source, profile, pulse_seconds
+        self._dice = dice or random.SystemRandom()
         cues = {row.cue for row in profile.pad}
         self._lamps = source if isinstance(source, Lamps) and cues & LAMP_CUES else None
         self._takes = Takes() if "retake" in cues else None
@@ -128,7 +133,7 @@ class VeinReader:
 
         Frames are added to `frames`, which the caller wipes.
         """
-        lights = _dice.sample(BURST, len(BURST)) if self._lamps is not None else []
+        lights = self._dice.sample(BURST, len(BURST)) if self._lamps is not None else []
         if self._lamps is not None:
             self._lamps.light(lights)
         result, best = extract(frames[0].pixels, self._profile), frames[0]

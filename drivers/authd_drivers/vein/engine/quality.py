@@ -21,6 +21,7 @@ DARK = 25.0
 """Grey levels at which half of the noise is there without any light."""
 PLAIN = 0.66
 """Of `odd_max`, below usual: what has no veins at all, or edges as straight as if they were drawn with a ruler."""
+Doubles = npt.NDArray[np.float64] | np.float64
 Image = npt.NDArray[np.uint8]
 
 
@@ -93,11 +94,15 @@ def grade(strength: Floats, grain: float, shape: Shape, profile: SensorProfile) 
     least = min(clear, rough) if profile.edges.traced else clear
     if max(clear, rough) > settings.odd_max or least < -PLAIN * settings.odd_max:
         return 0.0, Hint.REMOVE_AND_RETRY
-    rough *= settings.residual_weight
-    quality = 1 / (1 + math.exp(-max(-30.0, min(30.0, clear - rough))))
+    quality = float(quality_of(np.float64(clear), np.float64(rough), settings))
     if quality >= settings.accept:
         return quality, None
-    return quality, Hint.CENTRE if rough > -clear else Hint.REMOVE_AND_RETRY
+    return quality, Hint.CENTRE if settings.residual_weight * rough > -clear else Hint.REMOVE_AND_RETRY
+
+
+def quality_of(clear: Doubles, rough: Doubles, settings: QualitySettings) -> Doubles:
+    """Quality from 0 to 1 of captures that are so many standard deviations clearer and rougher than usual."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(clear - settings.residual_weight * rough, -30, 30))), np.float64)
 
 
 def crests_of(strength: Floats) -> float:

@@ -10,6 +10,7 @@ half of the people, counted on the comparisons in which the other half takes par
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from authd_drivers.vein.engine.profile import (
 )
 from authd_drivers.vein.study.dataset import Dataset, DatasetError
 from authd_drivers.vein.study.framing import Framing, framings
-from authd_drivers.vein.study.gate import gate, look_at
+from authd_drivers.vein.study.gate import COLUMNS, gate, look_at
 from authd_drivers.vein.study.images import Unread, read_image
 from authd_drivers.vein.study.measure import extract_all, score_all
 from authd_drivers.vein.study.pool import Progress, cores, in_order, silent, workers
@@ -38,7 +39,7 @@ Image = npt.NDArray[np.uint8]
 
 SURVEYED = 48
 """Pictures in which the finger is looked for."""
-FEWEST_FINGERS = 8
+FEWEST_FINGERS = 10
 FLOOR = -5.0
 """Order of magnitude below which a genuine score is good enough: easy pairs shall not outweigh hard ones."""
 CHANCE = 2.0
@@ -90,8 +91,11 @@ def fit(dataset: Dataset, name: str, jobs: int = 0, progress: Progress = silent,
         climb = _Climb(plan, pool, jobs, progress)
         profile = climb.best_framing(name, size, framings(_survey(plan)))
         profile = climb.climbed(profile)
-    profile = _gated(profile, plan, jobs)
-    profile = replace(profile, pitch=pitch or _pitch(profile, plan, jobs))
+    looks = _looks(profile, plan, jobs)
+    try:
+        profile = replace(profile, quality=gate(looks, profile), pitch=pitch or _pitch(profile, looks))
+    except ValueError as error:  # too many of the pictures show nothing
+        raise DatasetError("too_few_to_fit", fingers=len(dataset.fingers), needed=FEWEST_FINGERS) from error
     profile = _decided(profile, dataset, jobs, progress)
     counts = len(dataset.pictures), len(dataset.fingers), len(dataset.subjects)
     return Fitted(profile, climb.tried, float(climb.best.mean()), *counts, left_out)
@@ -209,20 +213,16 @@ def _survey(plan: Plan) -> list[Image]:
     return [frame for frame in map(read_image, chosen) if not isinstance(frame, Unread)]
 
 
-def _gated(profile: SensorProfile, plan: Plan, jobs: int) -> SensorProfile:
-    return replace(profile, quality=gate(_looks(profile, plan, jobs), profile))
-
-
 def _looks(profile: SensorProfile, plan: Plan, jobs: int) -> list[tuple[float, ...]]:
     tasks = ((plan.paths[at : at + 24], profile) for at in range(0, len(plan.paths), 24))
     return [row for part in in_order(look_at, tasks, jobs) for row in part]
 
 
-def _pitch(profile: SensorProfile, plan: Plan, jobs: int) -> float:
+def _pitch(profile: SensorProfile, looks: Sequence[tuple[float, ...]]) -> float:
     """Millimetres a pixel of the frame, if the fingers are as wide as fingers are."""
     region = profile.region
     across = region.right - region.left if region.turn in (90, 270) else region.bottom - region.top
-    share = float(np.median([row[1] for row in _looks(profile, plan, jobs)]))
+    share = float(np.median([row[COLUMNS.index("width")] for row in looks]))
     return round(FINGER_MM / (share * across), 4)
 
 

@@ -97,10 +97,12 @@ def _usual(values: Floats) -> tuple[float, float]:
 
 
 def _quality(looks: Looks, settings: QualitySettings) -> Floats:
-    """The quality of each picture, as quality.py has it."""
+    """The quality of each picture."""
+    from authd_drivers.vein.engine.quality import quality_of
+
     clear = (looks.column("clarity") - settings.clarity) / settings.clarity_spread
-    rough = (looks.column("residual") - settings.residual) / settings.residual_spread * settings.residual_weight
-    return 1 / (1 + np.exp(-np.clip(clear - rough, -30, 30)))
+    rough = (looks.column("residual") - settings.residual) / settings.residual_spread
+    return np.asarray(quality_of(clear, rough, settings), np.float64)
 
 
 def _rounded(settings: QualitySettings) -> QualitySettings:

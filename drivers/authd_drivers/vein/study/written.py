@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -33,7 +32,7 @@ def save(file: Path, fitted: Fitted, share: tuple[int, int] | None) -> None:
     counts = {"pictures": fitted.pictures, "fingers": fitted.fingers, "people": fitted.people, "tried": fitted.tried}
     beside = file.with_name(file.name + ".new")
     beside.write_text(written(fitted.profile, HEAD.format(part=part, **counts)), encoding="utf-8")
-    os.replace(beside, file)  # noqa: PTH105 - Path.replace says the same
+    beside.replace(file)
 
 
 def described(fitted: Fitted, file: Path, language: str) -> Iterator[str]:
