@@ -1,9 +1,10 @@
 """The bench: one process that holds every simulated device of a host and one text control socket.
 
     python -m authd_simulators.bench --dir RUN --vein vein-1 --presence presence-1 [--people 12] [--seed N]
+                                     [--remote key-1=RUN/key-1.sock]
 
 Each device has a cable `<dir>/<name>.cable`. `<dir>/control.sock` takes `<device> <COMMAND> ...`, `PEOPLE`, `STATUS` or
-`HELP` on a line, and answers each with one line.
+`HELP` on a line, and answers each with one line. Commands for a remote device go on to that device's own socket.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import asyncio
 import random
 import secrets
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -21,7 +22,7 @@ import cv2
 
 from authd_simulators.commands import bench_arguments
 from authd_simulators.control import ControlSocket, error, ok
-from authd_simulators.devices import CommandError, Device, PresenceSensor, VeinReaderDevice
+from authd_simulators.devices import CommandError, Device, PresenceSensor, RemoteDevice, VeinReaderDevice
 from authd_simulators.people import Staff, population
 
 MOST_DEVICES = 64
@@ -44,9 +45,14 @@ class Bench:
         presences: Sequence[str] = (),
         people: Sequence[Staff] = (),
         seed: int | None = None,
+        remotes: Mapping[str, Path] | None = None,
     ) -> None:
-        """Lay out the bench. `seed` None: no two benches ever see the same touch (a repeated one is a replay)."""
-        names = [*veins, *presences]
+        """Lay out the bench. `seed` None: no two benches ever see the same touch (a repeated one is a replay).
+
+        remotes: control sockets of devices that are processes of their own.
+        """
+        self.remotes = {name: RemoteDevice(name, path) for name, path in (remotes or {}).items()}
+        names = [*veins, *presences, *self.remotes]
         if len(set(names)) != len(names) or len(names) > MOST_DEVICES:
             raise ValueError(f"at most {MOST_DEVICES} devices, each with a name of its own")
         self.folder = folder
@@ -87,19 +93,24 @@ class Bench:
                 case ["PEOPLE"]:
                     return ok([_public(person) for person in self.people])
                 case ["STATUS"]:
-                    return ok({name: device.status() for name, device in self.devices.items()})
+                    return ok(await self._status())
                 case _:
                     return await self._device_command(words)
         except CommandError as refusal:
             return error(str(refusal))
 
     async def _device_command(self, words: Sequence[str]) -> str:
-        device = self.devices.get(words[0])
+        device = self.devices.get(words[0]) or self.remotes.get(words[0])
         if device is None:
-            raise CommandError(f"no device {words[0][:32]!r}; there are {', '.join(self.devices)}")
+            raise CommandError(f"no device {words[0][:32]!r}; there are {', '.join([*self.devices, *self.remotes])}")
         if len(words) == 1:
             raise CommandError("expected a command after the device; HELP lists them")
         return ok(await device.obey(words[1:]))
+
+    async def _status(self) -> dict[str, object]:
+        remotes = await asyncio.gather(*(remote.status() for remote in self.remotes.values()))
+        own: dict[str, object] = {name: device.status() for name, device in self.devices.items()}
+        return own | dict(zip(self.remotes, remotes, strict=True))
 
     def _cable(self, name: str) -> Path:
         if not name.replace("-", "").replace("_", "").isalnum() or not name.isascii() or len(name) > 32:
@@ -126,7 +137,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Hold the bench until SIGTERM or SIGINT; prints `ready` once a command would be obeyed."""
     cv2.setNumThreads(1)
     people = population(arguments.people)
-    bench = Bench(arguments.dir, arguments.vein, arguments.presence, people, arguments.seed)
+    remotes = {name: Path(path) for name, _, path in (each.partition("=") for each in arguments.remote)}
+    bench = Bench(arguments.dir, arguments.vein, arguments.presence, people, arguments.seed, remotes)
     asyncio.run(_hold(bench))
     return 0
 

@@ -21,6 +21,8 @@ examples:
   authd sim vein --out fingers.png --people 4 --fingers 2
   authd sim vein --out attacks.png --attack all
   authd sim people
+
+exit codes: 0 done, 1 the bench said no, 2 wrong input, 3 no bench there
 """
 
 
@@ -92,6 +94,9 @@ def bench_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dir", type=Path, required=True, help="where the cables and control.sock go")
     parser.add_argument("--vein", action="append", default=[], metavar="NAME", help="a vein reader (repeat)")
     parser.add_argument("--presence", action="append", default=[], metavar="NAME", help="a presence sensor (repeat)")
+    parser.add_argument(
+        "--remote", action="append", default=[], metavar="NAME=SOCKET", help="a device with a control socket of its own"
+    )
     parser.add_argument("--people", type=int, default=12, help="how many members of staff there are")
     parser.add_argument("--seed", type=int, default=None, help="the same touches every time (they count as replays)")
 

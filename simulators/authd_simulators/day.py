@@ -172,10 +172,10 @@ class Day:
         """A finger that nobody enrolled: whoever sits there stays, and nobody new comes in."""
         await self.stage.lifted(seat)
         before = self.watched[seat].last
-        await self.stage.send(f"{vein(seat)} AWAIT 5000")
+        await self.stage.send(f"{vein(seat)} AWAIT 30000")
         await self.stage.send(f"{vein(seat)} WRONG 300")
         await self.stage.lifted(seat)
-        await self.stage.send(f"{vein(seat)} AWAIT 5000")
+        await self.stage.send(f"{vein(seat)} AWAIT 30000")
         after = self.watched[seat].last
         same = before is not None and after is not None and before.face.subject == after.face.subject
         self.tally.strangers_in += not same

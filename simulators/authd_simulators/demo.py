@@ -7,7 +7,9 @@ import asyncio
 import socket
 import sys
 
+from authd.client import DoorError
 from authd_simulators import ending
+from authd_simulators.keyring import PIN
 from authd_simulators.stage import Ports, Stage, StageError, free_ports
 
 OK, WRONG, INTERRUPTED = 0, 1, 130
@@ -17,6 +19,8 @@ examples:
   authd demo                      two seats, a strip that plays the devices, a sample resident system
   authd demo --once --json        a scripted day through the real processes, its figures as JSON lines
 Ends with Ctrl-C and leaves nothing running. Its people and residents are invented.
+
+exit codes: 0 ended by Ctrl-C, 1 it could not begin, or a figure misses its bar (--once), 130 --once was interrupted
 """
 READY = """\
 
@@ -24,8 +28,10 @@ READY = """\
 
   1  choose a person and touch the reader of 窓口1 (Counter 1)
   2  open 住民記録 (Residents) on that seat's screen, and a record in it
-  3  press 席を離れる (leave): the seat fades and locks after 10 s; or touch at 窓口2: the first seat locks at once
-  4  ask who was there, in another terminal:
+  3  at 窓口1 press 鍵に触れる (touch the key): {owner} is there; 鍵を抜く (pull it out) locks at once
+     at 窓口2 put the key in and type its PIN, {pin}
+  4  press 席を離れる (leave): the seat fades and locks after 10 s; or touch at 窓口2: the first seat locks at once
+  5  ask who was there, in another terminal:
      {authd} who --config {config} --seat counter-1 --from 00:00 --to 23:59
 
   All of it runs as one user, each part in the sandbox that it has at a counter; the host key is a plain 0600 file.
@@ -57,20 +63,27 @@ def run(args: argparse.Namespace) -> int:
 
             return ending.run(play(args.logins, json_lines=args.json), ended=INTERRUPTED)
         return ending.run(_play(), ended=OK)
-    except StageError as error:
-        print(error, file=sys.stderr)
+    except (StageError, DoorError) as error:  # a touch that came too late, on a machine that does much else
+        print(f"authd demo: {error}; call it again / もう一度実行してください", file=sys.stderr)
         return WRONG
 
 
 async def _play() -> int:
     ports = _ports()
     try:
-        async with Stage(ports, pages=True, say=_progress) as stage:
-            print(READY.format(strip=ports.strip, authd=sys.argv[0], config=stage.config), flush=True)
+        async with Stage(ports, pages=True, keys=True, further=True, say=_progress) as stage:
+            print(_ready(stage), flush=True)
             await asyncio.Event().wait()  # for ever: a signal ends it
     finally:
         print("\nauthd demo: ended, nothing is left running / 終了しました", file=sys.stderr)
     return OK
+
+
+def _ready(stage: Stage) -> str:
+    """Say what can be tried."""
+    assert stage.keyring is not None
+    owner = stage.owner(stage.keyring.keys[stage.seats[0]]).name
+    return READY.format(strip=stage.ports.strip, authd=sys.argv[0], config=stage.config, owner=owner, pin=PIN)
 
 
 def _ports() -> Ports:

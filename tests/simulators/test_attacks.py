@@ -15,7 +15,7 @@ from authd_drivers.vein.reader import VeinReader
 from authd_drivers.vein.source import FingerGone, Lamps, Light
 from authd_simulators import vein_reader
 from authd_simulators.bench import Bench
-from authd_simulators.cable import Plug, Say, Want
+from authd_simulators.cable import Plug, Say, Want, plug
 from authd_simulators.vein_image import anatomy
 from authd_simulators.vein_image.attacks import PRINTS, Species, on_screen, printed
 from authd_simulators.vein_image.capture import capture
@@ -24,6 +24,12 @@ from authd_simulators.vein_reader.source import CableSource
 from tests.conformance.reader import no_prompt
 
 ALL = (Light.SIDE, Light.OFF, Light.ON)
+
+
+@pytest.fixture(autouse=True)
+def patient_cable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No device of these tests hangs: one that says nothing for a second draws a picture, on a busy machine."""
+    monkeypatch.setattr(plug, "SILENCE_S", 60.0)
 
 
 @pytest_asyncio.fixture

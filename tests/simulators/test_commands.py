@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from authd.cli import main
+from authd.client import DoorError
 from authd_simulators import commands
 from authd_simulators.bench import Bench
 
@@ -79,3 +81,16 @@ def test_people_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_a_bench_with_a_wrong_name_is_wrong_input(run_dir: Path) -> None:
     assert run("bench", "--dir", str(run_dir), "--vein", "../x") == 2
+
+
+def test_a_demo_that_the_daemon_refuses_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def refused() -> int:
+        raise DoorError("refused", "the officer's touch did not come")
+
+    monkeypatch.setattr("authd_simulators.demo._play", refused)
+    assert main(["demo"]) == 1
+    said = capsys.readouterr().err
+    assert "the officer's touch did not come; call it again / もう一度" in said
+    assert said.count("\n") == 1

@@ -5,13 +5,13 @@ from importlib.resources import files
 
 import pytest
 
-from authd.driver import Capture, DriverError, Event, Fault, State, StateChange, Watch
+from authd.driver import Capture, DriverError, Event, Fault, Prompt, State, StateChange, Watch
 from authd.service.host.manifest import fill, parse
 from authd_simulators.bench import Bench
 from authd_simulators.presence_sensor import READER, PresenceSensorReader
 
 
-async def ask(prompt: str) -> str:
+async def ask(prompt: Prompt) -> str:
     raise AssertionError(prompt)
 
 

@@ -1,24 +1,29 @@
 """The resident system, with a door that the test holds: what a browser sees ends with the person's session."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.resources import files
+from unittest.mock import patch
 from urllib.parse import quote
 
 import pytest
 import pytest_asyncio
 
-from authd.client import DoorError, Person
+from authd.client import ClientError, DoorError, Gone, Person, Receipt, SignatureError
+from authd.client.flags import Asked, AskedAnswer, AskedStep, Look, Protection, Unmasked
 from authd.core.model import Grade, SeatId, SessionId, SubjectId
 from authd_simulators.resident.app import COOKIE, Settings, make_app
-from authd_simulators.resident.records import Resident, invent
+from authd_simulators.resident.copy import Copy
+from authd_simulators.resident.records import invent
 from authd_simulators.resident.visits import Door
 from tests.simulators.asgi import Answer, Browser, alive
 
 RESIDENTS = invent(120)
+_CHOICES = [AskedAnswer("read", {"ja": "読んだ", "en": "Read"}), AskedAnswer("doubt", {"ja": "迷う", "en": "In doubt"})]
+LIST = Asked("counter", "2026.1", [AskedStep("screen", {"ja": "確認", "en": "Check"}, _CHOICES)])
 NOW = datetime(2026, 4, 1, 13, 5, tzinfo=UTC)
 
 
@@ -35,6 +40,16 @@ class FakeDoor:
     there: dict[str, Person | None] = field(default_factory=dict[str, Person | None])
     tickets: dict[str, Person] = field(default_factory=dict[str, Person])
     moved: asyncio.Event = field(default_factory=asyncio.Event)
+    views: list[tuple[Person, str]] = field(default_factory=list[tuple[Person, str]])
+    no_receipt: ClientError | None = None
+    no_touch: ClientError | None = None
+    protected: set[str] = field(default_factory=set[str])
+    linked: bool = True
+    foreign: int = 0
+    unmasked: list[tuple[str, str, str, dict[str, str]]] = field(
+        default_factory=list[tuple[str, str, str, dict[str, str]]]
+    )
+    changes_told: asyncio.Queue[Sequence[Protection]] = field(default_factory=asyncio.Queue[Sequence[Protection]])
 
     async def exchange(self, ticket: str) -> Person:
         if ticket not in self.tickets:
@@ -49,6 +64,37 @@ class FakeDoor:
             moved = self.moved
             yield self.there.get(seat)
             await moved.wait()
+
+    async def look(self, person: Person, record: str, *, screen: str, purpose: str) -> Look:
+        if self.no_receipt is not None:
+            raise self.no_receipt
+        self.views.append((person, record))
+        act = (person.seat, person.subject, person.session, person.grade, "vein", "2026-04-01T13:00:00Z")
+        receipt = Receipt(1044, 1043, bytes(32), "2026-04-01T13:05:00Z", *act, "rec_a", f"{screen}/{purpose}", b"{}")
+        if record not in self.protected:
+            return Look(False, "look_1", receipt, {}, None)
+        return Look(
+            True, f"look_{len(self.views)}", receipt, {"ja": "保護されています\n- 確認", "en": "Protected"}, LIST
+        )
+
+    async def unmask(self, look: str, *, purpose: str, shown: str, answers: dict[str, str]) -> Unmasked:
+        self.unmasked.append((look, purpose, shown, answers))
+        if self.no_touch is not None:
+            raise self.no_touch
+        return Unmasked(1060, self.views[-1][0].session, "rec_a")
+
+    async def flag_match(self, records: Sequence[str]) -> list[str]:
+        if not self.linked:
+            raise DoorError("not_permitted", "not a linked system")
+        return [f"mark_{number}" for number in records]
+
+    async def hold(self, apply: Callable[[Sequence[Protection]], Awaitable[None]], after: int) -> None:
+        if self.foreign:
+            self.foreign -= 1
+            raise DoorError("refused", "another registry")
+        while True:
+            await apply(await self.changes_told.get())
+            self.changes_told.task_done()
 
     def put(self, seat: str, somebody: Person | None) -> None:
         self.there[seat] = somebody
@@ -65,7 +111,6 @@ class FakeDoor:
 class House:
     door: FakeDoor
     browser: Browser
-    views: list[tuple[Person, Resident, datetime]]
 
     async def arrive(self, somebody: Person) -> str:
         """Come with a good ticket and return the path of the visit."""
@@ -80,16 +125,15 @@ class House:
 @pytest_asyncio.fixture
 async def house() -> AsyncIterator[House]:
     door = FakeDoor()
-    views: list[tuple[Person, Resident, datetime]] = []
 
     @asynccontextmanager
     async def opened() -> AsyncGenerator[Door, None]:
         yield door
 
     settings = Settings(RESIDENTS, lambda: NOW, {"counter-1": "窓口1"}, frozenset({"127.0.0.1"}), ("http://seat:1",))
-    app = make_app(settings, opened, lambda who, what, at: views.append((who, what, at)))
+    app = make_app(settings, opened)
     async with alive(app):
-        yield House(door, Browser(app), views)
+        yield House(door, Browser(app))
 
 
 def is_locked(answer: Answer) -> bool:
@@ -130,13 +174,102 @@ async def test_each_view_is_reported_with_the_person_before_it_is_seen(house: Ho
     path = await house.arrive(somebody)
     answer = await house.browser.get(f"{path}record/{RESIDENTS[3].number}")
     assert RESIDENTS[3].address in answer.text
-    assert house.views == [(somebody, RESIDENTS[3], NOW)]
+    assert house.door.views == [(somebody, RESIDENTS[3].number)]
+    assert "#1044" in answer.text, "the page says under which row"
+
+
+@pytest.mark.parametrize("error", [DoorError("ledger_down"), DoorError("refused"), Gone("silent"), SignatureError("x")])
+async def test_without_a_receipt_nothing_is_shown(house: House, error: ClientError) -> None:
+    path = await house.arrive(person("counter-1", "a"))
+    house.door.no_receipt = error
+    answer = await house.browser.get(f"{path}record/{RESIDENTS[3].number}")
+    assert answer.status == 503
+    assert RESIDENTS[3].address not in answer.text
+    assert RESIDENTS[3].name not in answer.text
+
+
+async def masked(house: House, number: str) -> tuple[str, Answer]:
+    """Open a protected record; return the path of its page, and the page."""
+    house.door.protected.add(number)
+    path = f"{await house.arrive(person('counter-1', '伊藤 拓也'))}record/{number}"
+    return path, await house.browser.get(path)
+
+
+CONFIRM = b"look=look_1&purpose=certificate&step.screen=read"
+
+
+async def test_a_protected_record_is_masked_with_nothing_chosen(house: House) -> None:
+    wanted = RESIDENTS[3]
+    _, answer = await masked(house, wanted.number)
+    for hidden in (wanted.address, wanted.head):
+        assert hidden == wanted.name or hidden not in answer.text
+    assert "保護されています\n- 確認" in answer.text
+    assert 'type="radio"' in answer.text
+    assert "checked" not in answer.text
+
+
+async def test_it_is_shown_after_touch_purpose_and_checklist(house: House) -> None:
+    wanted = RESIDENTS[3]
+    path, _ = await masked(house, wanted.number)
+    answer = await house.send(path, CONFIRM)
+    assert wanted.address in answer.text
+    assert "#1060" in answer.text
+    assert house.door.unmasked == [("look_1", "certificate", "保護されています\n- 確認", {"screen": "read"})]
+    assert (await house.send(path, CONFIRM)).status == 404, "once"
+
+
+@pytest.mark.parametrize("error", [DoorError("refused", "no touch"), Gone("silent")])
+async def test_it_stays_masked_without(house: House, error: ClientError) -> None:
+    wanted = RESIDENTS[3]
+    path, _ = await masked(house, wanted.number)
+    house.door.no_touch = error
+    answer = await house.send(path, CONFIRM)
+    assert wanted.address not in answer.text
+    assert ("no touch" in answer.text) is isinstance(error, DoorError)
+
+
+async def test_a_look_of_another_page_unmasks_nothing(house: House) -> None:
+    path, _ = await masked(house, RESIDENTS[3].number)
+    for body in (b"look=look_9&purpose=x", b"", b"&" * 3_000):
+        assert (await house.send(path, body)).status in (400, 404)
+    assert house.door.unmasked == []
+
+
+async def test_where_the_copy_is_stricter_than_the_guard_nothing_is_shown(house: House) -> None:
+    wanted = RESIDENTS[3]
+    path = await house.arrive(person("counter-1", "a"))
+    for protected in (True, False):
+        house.door.changes_told.put_nowait([Protection(7, f"mark_{wanted.number}", protected, "")])
+        await house.door.changes_told.join()
+        answer = await house.browser.get(f"{path}record/{wanted.number}")
+        assert (answer.status, wanted.address in answer.text) == ((503, False) if protected else (200, True))
+
+
+async def test_a_system_that_is_not_linked_holds_no_copy() -> None:
+    copy = Copy(["1"])
+    await copy.run(FakeDoor(linked=False))
+    assert "1" not in copy
+
+
+async def test_a_registry_that_was_restored_unprotects_nobody_whom_it_has_forgotten() -> None:
+    copy = Copy(["1", "2"])
+    for door, mark in ((FakeDoor(), "mark_1"), (FakeDoor(foreign=1), "mark_2")):
+        door.changes_told.put_nowait([Protection(9, mark, True, "")])
+        await caught_up(copy, door)
+    assert ("1" in copy, "2" in copy, copy.version) == (True, True, 9)
+
+
+async def caught_up(copy: Copy, door: FakeDoor) -> None:
+    with patch("authd_simulators.resident.copy.AGAIN_S", 0.001):
+        running = asyncio.get_running_loop().create_task(copy.run(door))
+        await door.changes_told.join()
+        running.cancel()
 
 
 async def test_an_unknown_record_is_no_view(house: House) -> None:
     path = await house.arrive(person("counter-1", "a"))
     assert (await house.browser.get(f"{path}record/0000000000")).status == 404
-    assert house.views == []
+    assert house.door.views == []
 
 
 @pytest.mark.parametrize("then", [None, person("counter-1", "b", "ses_2"), person("counter-1", "a", "ses_2")])
@@ -144,7 +277,7 @@ async def test_the_visit_dies_with_the_session_whoever_is_there_next(house: Hous
     path = await house.arrive(person("counter-1", "a"))
     house.door.put("counter-1", then)
     assert is_locked(await house.browser.get(f"{path}record/{RESIDENTS[3].number}"))
-    assert house.views == []
+    assert house.door.views == []
     # Coming back, even of the same session, revives nothing.
     house.door.put("counter-1", person("counter-1", "a"))
     assert is_locked(await house.browser.get(path))

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from authd_simulators.bench import Bench
-from authd_simulators.strip.__main__ import seat
+from authd_simulators.strip.__main__ import seat, with_key
 from authd_simulators.strip.app import make_app
 from tests.simulators.asgi import Answer, Browser
 
@@ -29,6 +29,13 @@ async def test_the_page_knows_the_people_and_the_seats(bench: Bench) -> None:
     assert len(known["people"]) == 12
     assert "&lt;note&gt;" in answer.text
     assert "frame-src http://127.0.0.1:8780" in answer.headers["content-security-policy"]
+
+
+def test_a_seat_may_have_a_key() -> None:
+    words = ["counter-2,key-2,TOUCH,中村 誠,2468", "counter-1,key-1,FINGER 2,伊藤 拓也,"]
+    found = with_key(SEATS[0], words)
+    assert (found.key, found.act, found.owner, found.pin) == ("key-1", "FINGER 2", "伊藤 拓也", "")
+    assert with_key(SEATS[0], words[:1]) == SEATS[0]
 
 
 async def test_no_request_leaves_the_machine(bench: Bench) -> None:

@@ -17,21 +17,24 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from authd.client import ClientError, Person
+from authd.client import ClientError, DoorError, Person
 from authd_simulators.guard import Guard
 from authd_simulators.people import SECTIONS
+from authd_simulators.resident.copy import Copy
 from authd_simulators.resident.html import Html, join, page
+from authd_simulators.resident.masked import LANGUAGE, confirmed, masked
 from authd_simulators.resident.records import Resident, by_number, in_era, search
 from authd_simulators.resident.visits import Door, TooManyVisits, Visit, Visits
 
 log = logging.getLogger("authd_simulators.resident")
 COOKIE = "visit"
-MOST_BODY = 2_048
+MOST_BODY = 8_192
+MOST_FIELDS = 64
 BEAT_S = 0.5
 STATIC = {"resident.css": "text/css", "guard.js": "text/javascript"}
 
-ReportView = Callable[[Person, Resident, datetime], None]
-"""Told of every record that somebody opened, before they see it."""
+SCREEN, PURPOSE = "juminhyo", "counter-inquiry"
+"""What the records are shown on and for, as authd is told: kinds of business, never names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,29 +52,18 @@ class Settings:
     """Origins that may show it in a frame: the seat's screen."""
 
 
-def log_view(person: Person, resident: Resident, at: datetime) -> None:
-    """Write down which record was opened in which session; names stay out of the log."""
-    log.info("view record=%s subject=%s session=%s at=%s", resident.number, person.subject, person.session, at)
-
-
-def make_app(
-    settings: Settings,
-    door: Callable[[], AbstractAsyncContextManager[Door]],
-    report_view: ReportView = log_view,
-) -> Guard:
+def make_app(settings: Settings, door: Callable[[], AbstractAsyncContextManager[Door]]) -> Guard:
     """Return the ASGI application; `door` makes the client of authd, opened for the application's life."""
     policy = {"frame-ancestors": " ".join(settings.ancestors)} if settings.ancestors else {}
-    return Guard(_App(settings, door, report_view).routes(), settings.hosts, policy)
+    return Guard(_App(settings, door).routes(), settings.hosts, policy)
 
 
 class _App:
-    def __init__(
-        self, settings: Settings, door: Callable[[], AbstractAsyncContextManager[Door]], report_view: ReportView
-    ) -> None:
+    def __init__(self, settings: Settings, door: Callable[[], AbstractAsyncContextManager[Door]]) -> None:
         self._settings = settings
         self._door = door
-        self._report_view = report_view
         self._visits: Visits | None = None
+        self._copy = Copy([each.number for each in settings.residents])
 
     def routes(self) -> Starlette:
         return Starlette(
@@ -82,6 +74,7 @@ class _App:
                 Route("/s/{visit}/", self.search, methods=["GET", "POST"]),
                 Route("/s/{visit}/watch", self.watch),
                 Route("/s/{visit}/record/{number}", self.record),
+                Route("/s/{visit}/record/{number}", self.unmask, methods=["POST"]),
             ],
             lifespan=self._life,
         )
@@ -91,9 +84,11 @@ class _App:
         del app
         async with self._door() as door, asyncio.TaskGroup() as group:
             self._visits = Visits(door, group)
+            holding = group.create_task(self._copy.run(door))
             try:
                 yield
             finally:
+                holding.cancel()
                 self._visits.end_all()
 
     # Pages.
@@ -128,16 +123,47 @@ class _App:
         return self._framed(visit, page("search", visit=visit.path, words=words, found=found))
 
     async def record(self, request: Request) -> Response:
-        """Show one record, once the view of it is written down."""
+        """Ask authd, then show one record, or its mask. Without a receipt of the durable view nothing is shown."""
         visit = await self._visit(request)
         if visit is None:
             return _closed("locked")
         resident = by_number(self._settings.residents, request.path_params["number"])
         if resident is None:
             return _closed("missing")
-        now = self._settings.now()
-        self._report_view(visit.person, resident, now)
-        return self._framed(visit, self._record(visit, resident, now))
+        assert self._visits is not None
+        try:
+            look = await self._visits.look(visit, resident.number, screen=SCREEN, purpose=PURPOSE)
+        except ClientError as error:
+            log.warning("a view was not recorded, and nothing was shown: %s", error)
+            return _closed("unrecorded")
+        if look.masked:
+            return self._framed(visit, masked(visit.path, resident, look))
+        if resident.number in self._copy:  # a moment behind, or ahead: the stricter of the two holds
+            return _closed("unrecorded")
+        return self._framed(visit, self._record(visit, resident, look.receipt.seq))
+
+    async def unmask(self, request: Request) -> Response:
+        """Show what is masked, after purpose, checklist and the person's touch; else say what was missing."""
+        visit = await self._visit(request)
+        if visit is None:
+            return _closed("locked")
+        resident = by_number(self._settings.residents, request.path_params["number"])
+        said = confirmed(await _fields(request))
+        look = visit.masked.get(request.path_params["number"])
+        if resident is None or look is None or look.id != said.look:
+            return _closed("missing")
+        assert self._visits is not None
+        try:
+            opened = await self._visits.unmask(look, said.purpose, look.notice[LANGUAGE], dict(said.answers))
+        except DoorError as error:
+            return self._framed(visit, masked(visit.path, resident, look, said.purpose, refused=error.message))
+        except ClientError as error:
+            log.warning("a masked record stayed masked: %s", error)
+            return _closed("unrecorded")
+        if visit.ended.is_set() or opened.session != visit.person.session:
+            return _closed("locked")
+        visit.masked.pop(resident.number, None)
+        return self._framed(visit, self._record(visit, resident, opened.seq))
 
     async def watch(self, request: Request) -> Response:
         """Tell an open page, as server-sent events, that its visit lives, and at once when it has ended."""
@@ -177,7 +203,7 @@ class _App:
         )
         return HTMLResponse(framed)
 
-    def _record(self, visit: Visit, resident: Resident, now: datetime) -> Html:
+    def _record(self, visit: Visit, resident: Resident, row: int) -> Html:
         return page(
             "record",
             visit=visit.path,
@@ -189,7 +215,8 @@ class _App:
             head=resident.head,
             relation=resident.relation,
             moved_in=in_era(resident.moved_in),
-            time=f"{now:%H:%M:%S}",
+            time=f"{self._settings.now():%H:%M:%S}",
+            row=str(row),
             viewer=visit.person.name or visit.person.subject,
             seat=self._seat(visit.person),
         )
@@ -226,6 +253,13 @@ CLOSED = {
         "It cannot be used by itself.",
     ),
     "full": (503, "混み合っています", "Too busy", "少し待ってからもう一度どうぞ。", "Please try again shortly."),
+    "unrecorded": (
+        503,
+        "表示できません",
+        "Cannot be shown",
+        "閲覧を記録できないため、表示しません。もう一度お試しください。",
+        "It is not shown because the view cannot be recorded. Please try again.",
+    ),
     "missing": (404, "該当がありません", "No such record", "検索からやり直してください。", "Please search again."),
 }
 
@@ -238,12 +272,20 @@ def _closed(which: str) -> HTMLResponse:
 
 
 async def _words(request: Request) -> str:
+    return (await _fields(request)).get("words", [""])[0][:40]
+
+
+async def _fields(request: Request) -> Mapping[str, list[str]]:
+    """Read a form, within bounds."""
     body = b""
     async for chunk in request.stream():
         body += chunk
         if len(body) > MOST_BODY:
             raise HTTPException(413)
-    return parse_qs(body.decode("utf-8", "replace"), max_num_fields=4).get("words", [""])[0][:40]
+    try:
+        return parse_qs(body.decode("utf-8", "replace"), max_num_fields=MOST_FIELDS)
+    except ValueError:
+        raise HTTPException(400) from None
 
 
 async def _beats(visit: Visit) -> AsyncGenerator[str, None]:

@@ -11,12 +11,15 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from authd.client import ClientError, Person
+from authd.client.flags import Look, Unmasked
+from authd_simulators.resident.copy import Linked
 
 log = logging.getLogger("authd_simulators.resident")
 MOST_VISITS = 64
+MOST_MASKED = 16
 
 
-class Door(Protocol):
+class Door(Linked, Protocol):
     """What of `authd.client.Client` is used here."""
 
     async def exchange(self, ticket: str) -> Person:
@@ -29,6 +32,14 @@ class Door(Protocol):
 
     def changes(self, seat: str) -> AsyncGenerator[Person | None, None]:
         """Yield who is at the seat, at once and at each change."""
+        ...
+
+    async def look(self, person: Person, record: str, *, screen: str, purpose: str) -> Look:
+        """Ask, and report, that a person opens a record. Raises `ClientError`: nothing may be shown."""
+        ...
+
+    async def unmask(self, look: str, *, purpose: str, shown: str, answers: dict[str, str]) -> Unmasked:
+        """Ask the person for a touch. Raises `ClientError`: it stays masked."""
         ...
 
 
@@ -44,6 +55,8 @@ class Visit:
     path: str = field(default_factory=lambda: secrets.token_hex(16))
     cookie: str = field(default_factory=lambda: secrets.token_urlsafe(32), repr=False)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    masked: dict[str, Look] = field(default_factory=dict[str, Look])
+    """By number, what was shown masked last: at most `MOST_MASKED`."""
 
 
 class Visits:
@@ -73,6 +86,20 @@ class Visits:
             self.end(visit)
             return None
         return visit
+
+    async def look(self, visit: Visit, record: str, *, screen: str, purpose: str) -> Look:
+        """Ask what may be shown; the view is recorded. Raises `ClientError`: nothing may be shown."""
+        look = await self._door.look(visit.person, record, screen=screen, purpose=purpose)
+        if look.masked:
+            visit.masked.pop(record, None)
+            visit.masked[record] = look
+            for oldest in list(visit.masked)[:-MOST_MASKED]:
+                del visit.masked[oldest]
+        return look
+
+    async def unmask(self, look: Look, purpose: str, shown: str, answers: dict[str, str]) -> Unmasked:
+        """Ask the person for a touch. Raises `ClientError`: it stays masked."""
+        return await self._door.unmask(look.id, purpose=purpose, shown=shown, answers=answers)
 
     def end(self, visit: Visit) -> None:
         """End a visit, for ever. Safe to call twice."""

@@ -35,8 +35,21 @@ FINGERS = {
 
 
 @dataclass(frozen=True, slots=True)
+class FurtherDevice:
+    """Another reader of a seat: `means` is `card` or `fingerprint`, `owner` who is enrolled with it."""
+
+    id: str
+    means: str
+    owner: str
+    pin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StripSeat:
-    """A seat as the strip shows it: its screen, and the devices that belong to it ("" : it has none)."""
+    """A seat as the strip shows it: its screen, and the devices that belong to it ("" : it has none).
+
+    act: the command with which its key is touched; owner: whose key it is; pin: what the key asks for, if it does.
+    """
 
     id: str
     name_ja: str
@@ -44,6 +57,11 @@ class StripSeat:
     url: str
     vein: str = ""
     presence: str = ""
+    key: str = ""
+    act: str = ""
+    owner: str = ""
+    pin: str = ""
+    further: tuple[FurtherDevice, ...] = ()
 
 
 def make_app(

@@ -1,7 +1,7 @@
 // Plays the devices. One letter a button while the strip has the focus; Tab and Enter always work.
 
 const known = JSON.parse(document.getElementById("known").textContent);
-const KEYS = ["qwertyui", "asdfghjk", "zxcvbnm,"];
+const KEYS = ["qwertyuiop[", "asdfghjkl;'", "zxcvbnm,"];
 const SCREEN = { width: 1024, height: 700 };
 const $ = (id) => document.getElementById(id);
 
@@ -9,18 +9,37 @@ const person = () => document.querySelector("#people :checked")?.value ?? "";
 const finger = () => $("finger").value;
 const hand = () => `${person()} ${finger()}`;
 
-// What each button says, sends and means; `on` is whether it is pressed in, by the device's own state.
+// What each button says, its device, what it sends; `on` is whether it is pressed in, by the device's own state (`calm`:
+// which is nothing to be red about); `only`: for these seats.
 const BUTTONS = [
-  { ja: "指を置く", en: "Touch", main: true, vein: () => `TOUCH ${hand()}` },
-  { ja: "長く置く", en: "Hold 2 s: log out", vein: () => `TOUCH ${hand()} hold` },
-  { ja: "ぬれた指", en: "Wet finger", vein: () => `WET ${hand()}` },
-  { ja: "知らない人の指", en: "A stranger's finger", vein: () => "WRONG" },
-  { ja: "席を離れる", en: "Walk away", back: ["席に戻る", "Come back"], presence: (on) => (on ? "COME" : "LEAVE"), on: (vein, sensor) => sensor && !sensor.present },
-  { ja: "読取装置を抜く", en: "Unplug reader", back: ["読取装置を挿す", "Plug in"], vein: (on) => (on ? "PLUG" : "UNPLUG"), on: (vein) => vein && !vein.plugged },
-  { ja: "固まらせる", en: "Hang reader", back: ["元に戻す", "Recover"], vein: (on) => (on ? "RESUME" : "HANG"), on: (vein) => vein?.trouble === "hang" },
-  { ja: "でたらめな応答", en: "Garbage", back: ["元に戻す", "Recover"], vein: (on) => (on ? "RESUME" : "GARBAGE"), on: (vein) => vein?.trouble.startsWith("garbage") },
+  { ja: "指を置く", en: "Touch", main: true, device: "vein", say: () => `TOUCH ${hand()}` },
+  { ja: "長く置く", en: "Hold 2 s: log out", device: "vein", say: () => `TOUCH ${hand()} hold` },
+  { ja: "ぬれた指", en: "Wet finger", device: "vein", say: () => `WET ${hand()}` },
+  { ja: "知らない人の指", en: "A stranger's finger", device: "vein", say: () => "WRONG" },
+  { ja: "席を離れる", en: "Walk away", back: ["席に戻る", "Come back"], device: "presence", say: (on) => (on ? "COME" : "LEAVE"), on: (vein, sensor) => sensor && !sensor.present },
+  { ja: "読取装置を抜く", en: "Unplug reader", back: ["読取装置を挿す", "Plug in"], device: "vein", say: (on) => (on ? "PLUG" : "UNPLUG"), on: (vein) => vein && !vein.plugged },
+  { ja: "固まらせる", en: "Hang reader", back: ["元に戻す", "Recover"], device: "vein", say: (on) => (on ? "RESUME" : "HANG"), on: (vein) => vein?.trouble === "hang" },
+  { ja: "でたらめな応答", en: "Garbage", back: ["元に戻す", "Recover"], device: "vein", say: (on) => (on ? "RESUME" : "GARBAGE"), on: (vein) => vein?.trouble.startsWith("garbage") },
+  { ja: "鍵を挿す", en: "Plug key in", back: ["鍵を抜く", "Pull key out"], device: "key", say: (on) => (on ? "REMOVE" : "INSERT"), on: (vein, sensor, key) => key?.inserted, calm: true },
+  { ja: "鍵に触れる", en: "Touch the key", device: "key", say: (on, seat) => seat.act },
+  { ja: "鍵に違う指", en: "Wrong finger on key", device: "key", say: () => "WRONG", only: (seat) => !seat.pin },
+  { ja: "鍵を固まらせる", en: "Hang key", back: ["元に戻す", "Recover"], device: "key", say: (on) => (on ? "RESUME" : "HANG"), on: (vein, sensor, key) => key?.trouble === "hangs" },
 ];
 
+// The same of further readers, by what is enrolled at them; `say` is the command.
+const FURTHER = {
+  card: [
+    { ja: "カードを挿す", en: "Put in", say: () => "INSERT piv" },
+    { ja: "カードを抜く", en: "Pull card out", say: () => "REMOVE" },
+    { ja: "番号だけのカード", en: "A card with a number only", say: () => "INSERT uid" },
+  ],
+  fingerprint: [
+    { ja: "指紋に指を置く", en: "Sensor", say: () => `TOUCH ${hand()}` },
+    { ja: "知らない指紋", en: "A stranger's finger", say: () => "WRONG" },
+    { ja: "指紋装置を抜く", en: "Unplug sensor", say: () => "UNPLUG" },
+    { ja: "指紋装置を挿す", en: "Plug sensor in", say: () => "PLUG" },
+  ],
+};
 const benches = [];
 const byKey = new Map();
 
@@ -85,16 +104,18 @@ function showPerson(each, index) {
 
 function showBench(seat, row) {
   const lamps = element("p", { className: "lamps" }, element("strong", {}, seat.name_ja, " ", english(seat.name_en)));
-  const lamp = { vein: element("span", { className: "lamp" }), presence: element("span", { className: "lamp" }) };
-  if (seat.vein) lamps.append(lamp.vein);
-  if (seat.presence) lamps.append(lamp.presence);
+  const lamp = {};
+  for (const kind of ["key", "vein", "presence"]) {
+    lamp[kind] = element("span", { className: "lamp" });
+    if (seat[kind]) lamps.append(lamp[kind]);
+  }
   const keys = element("div", { className: "keys" });
   const bench = { seat, lamp, buttons: [] };
   BUTTONS.forEach((button, column) => {
-    const device = button.vein ? seat.vein : seat.presence;
-    if (!device) return;
-    const made = element("button", { type: "button", className: button.main ? "main" : "" });
-    const press = () => send(`${device} ${(button.vein ?? button.presence)(made.getAttribute("aria-pressed") === "true")}`);
+    const device = seat[button.device];
+    if (!device || (button.only && !button.only(seat))) return;
+    const made = element("button", { type: "button", className: button.main ? "main" : button.calm ? "calm" : "" });
+    const press = () => send(`${device} ${button.say(made.getAttribute(pressed(button)) === "true", seat)}`);
     made.addEventListener("click", press);
     const key = KEYS[row]?.[column];
     if (key) byKey.set(key, press);
@@ -102,8 +123,18 @@ function showBench(seat, row) {
     bench.buttons.push({ button, made, key });
     keys.append(made);
   });
+  for (const device of seat.further) showFurther(device, keys);
   benches.push(bench);
   $("benches").append(element("div", { className: "bench" }, lamps, keys));
+}
+
+function showFurther({ id, means, owner, pin }, keys) {
+  FURTHER[means].forEach((button, column) => {
+    const made = element("button", { type: "button" });
+    made.addEventListener("click", () => send(`${id} ${button.say()}`));
+    label(made, button.ja, column ? button.en : `${owner}${pin && ` PIN ${pin}`}`);
+    keys.append(made);
+  });
 }
 
 function label(made, ja, en, key) {
@@ -115,21 +146,22 @@ function label(made, ja, en, key) {
 async function look() {
   try {
     const state = await (await fetch("/state")).json();
-    for (const bench of benches) reflect(bench, state[bench.seat.vein], state[bench.seat.presence]);
+    for (const bench of benches) reflect(bench, state[bench.seat.vein], state[bench.seat.presence], state[bench.seat.key]);
   } catch {
     for (const bench of benches) for (const lamp of Object.values(bench.lamp)) shine(lamp, "bad", "模擬装置なし", "no bench");
   }
 }
 
-function reflect({ lamp, buttons }, vein, sensor) {
+function reflect({ seat, lamp, buttons }, vein, sensor, key) {
   if (vein) shine(lamp.vein, ...veinLamp(vein));
   if (sensor) shine(lamp.presence, ...(sensor.present ? ["on", "在席", "present"] : ["off", "離席", "away"]));
-  for (const { button, made, key } of buttons) {
+  if (key) shine(lamp.key, ...keyLamp(key, seat));
+  for (const { button, made, key: letter } of buttons) {
     if (!button.on) continue;
-    const on = Boolean(button.on(vein, sensor));
-    if (made.getAttribute("aria-pressed") === String(on)) continue;
-    made.setAttribute("aria-pressed", String(on));
-    label(made, ...(on ? button.back : [button.ja, button.en]), key);
+    const on = Boolean(button.on(vein, sensor, key));
+    if (made.getAttribute(pressed(button)) === String(on)) continue;
+    made.setAttribute(pressed(button), String(on));
+    label(made, ...(on ? button.back : [button.ja, button.en]), letter);
   }
 }
 
@@ -138,6 +170,18 @@ function veinLamp(vein) {
   if (vein.trouble !== "none") return ["bad", "不調", vein.trouble];
   if (vein.finger) return ["busy", "指あり", "finger down"];
   return vein.driver ? ["on", "接続中", "connected"] : ["off", "未接続", "no driver"];
+}
+
+// A key that is in is no trouble that could be recovered from.
+const pressed = (button) => (button.calm ? "data-on" : "aria-pressed");
+
+function keyLamp(key, seat) {
+  const whose = seat.owner ? `${seat.owner}の鍵` : "鍵";
+  const pin = seat.pin ? ` PIN ${seat.pin}` : "";
+  if (!key.there) return ["bad", whose, "key: no answer"];
+  if (key.trouble !== "none") return ["bad", whose, `key: ${key.trouble}`];
+  if (!key.inserted) return ["off", whose + pin, "key: not in"];
+  return key.asking ? ["busy", whose + pin, key.asking === "finger" ? "key: blinks for a finger" : "key: blinks"] : ["on", whose + pin, "key: in"];
 }
 
 function shine(lamp, state, ja, en) {
