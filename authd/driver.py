@@ -14,23 +14,37 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, TypeVar
 
-from authd.core.model import Fault, Hint
+from authd.core.model import Denial, Fault, Hint, Prompt, PromptId
 
 __all__ = [
     "Ask",
     "Candidates",
     "Capture",
+    "Checked",
+    "Checker",
+    "Claimed",
     "Comparator",
+    "Confirm",
+    "Delete",
+    "Denial",
+    "Denied",
     "DriverError",
+    "Enroll",
+    "Enrolled",
     "Event",
     "Fault",
     "Feedback",
     "Hint",
+    "Identifier",
     "Known",
     "NoMatch",
+    "NotAccepted",
     "Op",
     "Probe",
     "Progress",
+    "Prompt",
+    "PromptId",
+    "Proof",
     "Reader",
     "ReaderFactory",
     "Reference",
@@ -38,7 +52,9 @@ __all__ = [
     "Scored",
     "State",
     "StateChange",
+    "Verify",
     "Watch",
+    "challenge_of",
     "roster_size",
 ]
 
@@ -83,10 +99,47 @@ class Capture:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Report states until closed (presence sensors; a held finger)."""
+    """Report states until closed (presence sensors; a held finger; a key or card that stays, and goes)."""
 
 
-Op = Capture | Watch
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """As `Capture`, of one person who was named; `reference`: the name under which the device knows them."""
+
+    nonce: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Confirm:
+    """Whether this very credential is here, answered by the device alone: nobody is asked for anything."""
+
+    nonce: str
+    credential: bytes
+    """As `Checker.credential` gave it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enroll:
+    """Make a credential on a key, read a card's, or take a finger into the device's own store. Ends with `Enrolled`."""
+
+    nonce: str
+    account: str
+    """Opaque: the subject. A device that shows or stores a name is given this one."""
+    finger: str = ""
+    """Name of the finger, for devices that keep fingers themselves."""
+    exclude: tuple[bytes, ...] = ()
+    """Credentials of this person that are enrolled already (`Checker.credential`): not the same key twice."""
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Forget what `Enroll` left in the device. Ends without an event where it is done, or was not there."""
+
+    reference: str
+
+
+Op = Capture | Watch | Verify | Confirm | Enroll | Delete
 
 
 # What a reader answers.
@@ -94,9 +147,14 @@ Op = Capture | Watch
 
 @dataclass(frozen=True, slots=True)
 class StateChange:
-    """A device's state."""
+    """A device's state.
+
+    insertion: which stay of a key or card `CREDENTIAL_INSERTED` begins and `CREDENTIAL_REMOVED` ends: any text of at
+    most 64 characters that this driver's process never gives twice. A session is bound to it.
+    """
 
     state: State
+    insertion: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +192,66 @@ class NoMatch:
     nonce: str
 
 
-Event = StateChange | Feedback | Progress | Probe | NoMatch
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """Signed by a key or card over `challenge_of(nonce)`, to be checked by authd's verifier. Ends the operation.
 
-Ask = Callable[[str], Awaitable[str]]
-"""Asks the person for a PIN in authd's own prompt; the argument is a message id."""
+    data: the driver's own format, at most `MAX_PROBE_BYTES`; insertion: the stay it comes from, if the session is to
+    end with it; silent: nobody's act was asked for (the answer to `Confirm`).
+    """
+
+    data: bytes
+    nonce: str
+    insertion: str = ""
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A service, or a sensor's own chip, says that the finger is the one of `Verify`. Ends the operation."""
+
+    reference: str
+    nonce: str
+    data: bytes = b""
+    """What else it says (which finger), the driver's own format."""
+
+
+@dataclass(frozen=True, slots=True)
+class Identifier:
+    """The number of a card: any three-line fake can say it, and alone it opens nothing. Ends the operation."""
+
+    data: bytes
+    nonce: str
+    insertion: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """The device itself says no, and no better presentation would help. Ends the operation; never a failed finger."""
+
+    why: Denial
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What `Enroll` made: for `Checker.enrol`, the driver's own format, at most `MAX_PROBE_BYTES`."""
+
+    data: bytes
+    nonce: str
+
+
+Event = StateChange | Feedback | Progress | Probe | NoMatch | Proof | Claimed | Identifier | Denied | Enrolled
+
+Ask = Callable[[Prompt], Awaitable[str]]
+"""Asks the person for a PIN in authd's own prompt. Waits as long as the operation lives; never ask again unasked."""
+
+
+def challenge_of(nonce: str) -> bytes:
+    """Return the 32 bytes that a key or card signs under this nonce: driver and verifier compute it each for itself."""
+    import hashlib  # and with it OpenSSL, which a presence sensor has no use for
+
+    return hashlib.sha256(b"authd challenge 1\0" + nonce.encode()).digest()
 
 
 class Reader(Protocol):
@@ -149,6 +263,8 @@ class Reader(Protocol):
 
     def run(self, op: Op, ask: Ask) -> AsyncIterator[Event]:
         """Carry out one operation; closing the iterator cancels it within 500 ms. Raises `DriverError`.
+
+        The manifest's `capabilities` say which operations will come.
 
         Begin each operation by saying how things are: `FINGER_DOWN` or `NEED_TOUCH` (a sensor: `PERSON_PRESENT` or
         `PERSON_ABSENT`); afterwards say each change. Never block the event loop: the child beats five times a second,
@@ -297,4 +413,74 @@ class Comparator(Protocol):
 
     def known(self, probes: Sequence[bytes], earlier: Sequence[bytes] = ()) -> Known:
         """Look for the samples of an enrolment in the whole gallery, and among `earlier` ones of other fingers."""
+        ...
+
+
+# Keys, cards and services that match by themselves: what they say is not compared but checked, in the verifier child.
+
+
+class NotAccepted(Exception):
+    """What a key or card offered at enrolment is not good enough; `why` is for the officer and the ledger."""
+
+    def __init__(self, why: Denial) -> None:
+        super().__init__(why.value)
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """What a proof is worth. `denial` set: nothing, for this reason (subject and reference where they are known)."""
+
+    subject: str = ""
+    reference: str = ""
+    """`tpl_...@version` of the credential."""
+    factors: tuple[str, ...] = ()
+    """Values of `authd.core.model.Factor`, the main one first: `("key", "pin")`, `("card",)`, `("fingerprint",)`."""
+    grade: str = ""
+    """A: signed by the person's own key; B: matched by this seat's reader; C: a number."""
+    counter: int | None = None
+    """Signature counter to be kept before the answer is believed; None: nothing to keep."""
+    denial: Denial | None = None
+
+
+class Checker(Protocol):
+    """Checks what authenticators sign and services say. Pure computation, as a `Comparator`; same entry-point group.
+
+    Its factory is called without arguments or, where a reader's manifest says so (`shared`), with the texts of the
+    files that the readers' settings name: `factory(texts: Sequence[str])`. Every method may raise `DriverError` with
+    `Fault.PROTOCOL` for bytes that are not of its format, and nothing else.
+    """
+
+    def admit(self, enrolled: bytes, nonce: str, account: str) -> bytes:
+        """Return the credential to be sealed and kept, from what `Enrolled` carried. Raises `NotAccepted`.
+
+        The same credential twice is `Denial.DUPLICATE`.
+        """
+        ...
+
+    def credential(self, reference: str) -> bytes:
+        """Return what a reader needs to find this credential again (`Confirm`, `Enroll.exclude`): never a secret."""
+        ...
+
+    def name(self, reference: str) -> str:
+        """Return the name under which a device itself keeps it (`Verify`, `Delete`); empty where none does."""
+        ...
+
+    def load(self, references: Sequence[Reference], counters: Mapping[str, int]) -> None:
+        """Replace all credentials. counters: signature counter by reference, as last kept."""
+        ...
+
+    def add(self, references: Sequence[Reference]) -> None:
+        """Add credentials."""
+        ...
+
+    def remove(self, subject: str, reference: str = "") -> None:
+        """Forget a person's credentials, or the one that was revoked; it answers `Denial.REVOKED` from now on."""
+        ...
+
+    def check(self, given: bytes, nonce: str, scope: Sequence[str], *, silent: bool = False) -> Checked:
+        """Check the data of a `Proof`, `Claimed` or `Identifier` under the nonce that it was asked with.
+
+        scope: people who may be named, one where a person was claimed. Each nonce is checked once: core sees to that.
+        """
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
 
 from authd.core.model import Entry, Kind, SubjectId, Value
 from authd.service.ledger import Anchor, Ledger
@@ -14,6 +15,17 @@ from authd.service.verifier import Sealed
 OFFICER, STAFF = "officer", "staff"
 """What the ledger's row of an enrolment calls the person, under `role`."""
 log = logging.getLogger("authd.anchored")
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One template or credential of a person."""
+
+    reference: str
+    modality: str
+    label: str
+    """The finger's name, or `key-1`."""
+    revoked: bool = False
 
 
 class Anchored:
@@ -32,18 +44,32 @@ class Anchored:
         active = {person.subject for person in self._store.people.values() if not person.disabled}
         wanted = [template for template in stored if template.subject in active]
         good = [template for template in wanted if _is_anchored(template, anchors.get(template.id))]
+        revoked = [each.reference for each in good if anchors[each.id].revoked]
         self.left_out = tuple(each.reference for each in wanted if each not in good)
         self.missing = tuple(sorted(anchors.keys() - {template.id for template in stored}))
         for reference in self.left_out:
             log.error("template %s is not the one that the ledger anchors: left out", reference)
         for name in self.missing:
             log.error("template %s, which the ledger anchors, is not in the store: enrol that finger again", name)
-        return Sealed(await self._store.keys(), good)
+        return Sealed(await self._store.keys(), good, revoked)
+
+    async def held(self, subject: SubjectId) -> list[Held]:
+        """Return what a person has enrolled, as ledger and store agree on it, the revoked too; the oldest first."""
+        anchors = await self._ledger.anchors()
+        theirs = [each for each in await self._store.templates() if each.subject == subject]
+        good = [(each, anchors[each.id]) for each in theirs if _is_anchored(each, anchors.get(each.id))]
+        good.sort(key=lambda each: each[1].seq)
+        return [Held(each.reference, each.modality, each.finger, anchor.revoked) for each, anchor in good]
 
     async def agree(self) -> None:
         """Disable whom the ledger has disabled, should the store say otherwise (a crash, or somebody's edit)."""
         rows = await self._ledger.entries(f"kind:{Kind.ENROLMENT_DISABLED}")
         gone = {row.entry.subject for row in rows}
+        held = {each.subject for each in await self._store.templates()}
+        held |= {key.subject for key in await self._store.keys()}
+        for subject in held & {row.entry.subject or "" for row in rows if row.entry.data.get("erased")}:
+            log.error("%s is erased in the ledger and was not in the store: erased now", subject)
+            await self._store.erase(SubjectId(subject))
         for person in list(self._store.people.values()):
             if person.subject in gone and not person.disabled:
                 log.error("%s is disabled in the ledger and was not in the store: disabled now", person.subject)

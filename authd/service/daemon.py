@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack
 from typing import Any, Final
 
 from authd.core import seat as machine
-from authd.core.model import Entry, Kind, SeatId, Value
+from authd.core.model import Entry, Kind, ReaderId, SeatId, Value
+from authd.service import accounts
 from authd.service.bus.envelope import Signer
 from authd.service.bus.house import Attribute, Peer, Role
 from authd.service.bus.local import Local
@@ -22,6 +23,7 @@ from authd.service.bus.tickets import Tickets
 from authd.service.bus.verbs import Desk
 from authd.service.config import ApplicationConfig, Config
 from authd.service.enrolment import Enrolments
+from authd.service.gaps import Gaps
 from authd.service.house import DaemonHouse
 from authd.service.keys import ROUTER
 from authd.service.notify import beat, notify
@@ -59,7 +61,14 @@ class Daemon:
         self.parts = parts
         self._ended = asyncio.Event()
         desk = EnrolmentDesk(
-            parts.pipeline, parts.anchored, parts.pdp, parts.store, parts.verifier, parts.modalities.__getitem__
+            parts.pipeline,
+            parts.anchored,
+            parts.pdp,
+            parts.store,
+            parts.verifier,
+            parts.modalities.__getitem__,
+            parts.readers,
+            parts.config.most_keys,
         )
         self.house = DaemonHouse(
             parts.config,
@@ -68,18 +77,25 @@ class Daemon:
             parts.store,
             parts.clock,
             Enrolments(desk),
+            parts.readers,
+            parts.anchored,
+            parts.reviews(),
+            parts.evidence,
+            parts.tokens,
+            parts.certificates,
+            parts.named,
             self.state,
             self.end,
         )
-        self._desk = Desk(
-            self.house, parts.ledger, parts.outlet, parts.clock, Signer(parts.keys.event_key()), Tickets(), Tally()
-        )
+        signer = Signer(parts.keys.event_key())
+        self._desk = Desk(self.house, parts.ledger, parts.outlet, parts.clock, signer, Tickets(), tally=Tally())
         peers = _peers(parts)
         server = parts.keys.curve(ROUTER)
-        self._local = Local(self._desk, peers, parts.config.socket, children=lambda: set(self._children().values()))
+        group = accounts.group(parts.config)
+        self._local = Local(self._desk, peers, parts.config.socket, group, lambda: set(self._children().values()))
         self._router = Router(self._desk, peers, server.secret.encode(), [parts.config.router], [parts.config.tap])
         key_file = parts.keys.folder / "curve"
-        told = settings(parts.config, server, lambda name: key_file / f"{name}.key")
+        told = settings(parts.config, server, lambda name: key_file / f"{name}.key", parts.ways)
         self._screen = Screen(told) if parts.config.web_port else None
 
     def end(self) -> None:
@@ -112,6 +128,11 @@ class Daemon:
             parts.pipeline.run(),
             parts.updates.run(),
             beat(),
+            parts.vouches.read(parts.ledger, parts.config.seats),
+            parts.ledger.keep_sealed(),
+            Gaps(parts.ledger, parts.clock, parts.config.state / "ledger").watch(),
+            *parts.evidence.jobs(),
+            *parts.tokens.jobs(),
             policy,
             asleep,
         ]
@@ -153,6 +174,7 @@ class Daemon:
         return {
             "pid": os.getpid(),
             "children": self._children(),
+            "devices": {id_: self._device(id_) for id_ in parts.manifests},
             "replaced": {id_: dict(keeper.gone) for id_, keeper in parts.readers.keepers.items() if keeper.gone},
             "templates": {"left_out": parts.anchored.left_out, "missing": parts.anchored.missing},
             "verifier_ready": parts.verifier.ready.is_set(),
@@ -160,8 +182,15 @@ class Daemon:
             "ledger": {"rows": parts.ledger.head, "trouble": parts.ledger.trouble},
             "policy": parts.pdp.bundle.hash,
             "people": len(parts.store.people),
+            "evidence": parts.evidence.state(),
+            "tokens": parts.tokens.state(),
             "identification": {seat: self._bound(seat) for seat in parts.config.seats},
         }
+
+    def _device(self, reader: ReaderId) -> Mapping[str, object]:
+        """What stands at a seat, and whether it can be used now."""
+        driver, modality = self.parts.config.readers[reader].driver, self.parts.manifests[reader].modality
+        return {"driver": driver, "modality": modality, "up": self.parts.readers.is_up(reader)}
 
     def _children(self) -> Mapping[str, int | None]:
         """Process ids of the children that run now."""
@@ -188,16 +217,18 @@ class Daemon:
 
 def _peers(parts: Parts) -> Directory:
     """Whose key is whose: the seats' screens and the applications, as configured."""
-    peers = Directory(frozenset({0, os.geteuid()}))
-    for seat in parts.config.seats.values():
-        peers.allow(parts.keys.curve(f"seat-{seat.id}").public, screen(seat.id))
-    for application in parts.config.applications.values():
-        key = application.key or parts.keys.curve(f"app-{application.name}").public
-        peers.allow(key, _application(application, parts.config))
+    config, peers = parts.config, Directory(accounts.admins())
+    screens = {str(seat): screen(seat) for seat in config.seats}
+    applications = {name: _application(each, config) for name, each in config.applications.items()}
+    for seat, peer in screens.items():
+        peers.allow(parts.keys.curve(f"seat-{seat}").public, peer)
+    for name, application in config.applications.items():
+        peers.allow(application.key or parts.keys.curve(f"app-{name}").public, applications[name])
+    accounts.admit(config, peers, screens, applications)
     return peers
 
 
 def _application(application: ApplicationConfig, config: Config) -> Peer:
     seats = frozenset(seat.id for seat in config.seats.values() if application.name in seat.applications)
     scope = frozenset(Attribute(each) for each in application.scope)
-    return Peer(Role.APPLICATION, application.name, seats, scope)
+    return Peer(Role.APPLICATION, application.name, seats, scope, application.account)

@@ -17,6 +17,8 @@ class Holdings:
         """Templates, without their versions, by modality, person and finger."""
         self._fmr: dict[str, float] = {}
         self._rosters: dict[str, tuple[Roster, ...]] = {}
+        self.checkers: frozenset[str] = frozenset()
+        """Modalities where nothing is compared, so that nobody is ever taken for somebody else."""
 
     def templates(self, modality: str, scope: Iterable[SubjectId]) -> int:
         """Return how many references a touch is compared with."""
@@ -46,9 +48,14 @@ class Holdings:
             fingers = self._counts.setdefault(each.modality, {}).setdefault(each.subject, {})
             fingers.setdefault(each.finger, set()).add(each.id)
 
-    def _uncount(self, subject: str) -> None:
+    def _uncount(self, subject: str, template: str = "") -> None:
         for counts in self._counts.values():
-            counts.pop(subject, None)
+            if not template:
+                counts.pop(subject, None)
+            for held in counts.get(subject, {}).values():
+                held.discard(template)
 
-    def _measured(self, fmr: Mapping[str, float], rosters: Mapping[str, tuple[Roster, ...]]) -> None:
-        self._fmr, self._rosters = dict(fmr), dict(rosters)
+    def _measured(
+        self, fmr: Mapping[str, float], rosters: Mapping[str, tuple[Roster, ...]], checkers: Iterable[str]
+    ) -> None:
+        self._fmr, self._rosters, self.checkers = dict(fmr), dict(rosters), frozenset(checkers)

@@ -3,6 +3,9 @@
     host.key       32 bytes; wraps each person's key. Core only opens it: the descriptor goes to the verifier child.
     ledger.key     Ed25519 seed, 32 bytes; signs the ledger's checkpoints.
     event.key      Ed25519 seed, 32 bytes; signs session events, so that followers hold no key of the ledger.
+    record.key     32 bytes; records, rows and fields are known by pseudonyms that are made with it.
+    tokens/*.key       PKCS #8 DER; sign tokens for other products (authd.service.tokens).
+    client-ca.key      PKCS #8 DER; signs certificates for databases (authd.service.certificates).
     curve/<peer>.key   z85: the public key, and on a second line the secret one, of the door and of peers made here.
 
 The folders are 0700 and the files 0600, and belong to the account that uses them (or root): anything looser is refused.
@@ -25,6 +28,9 @@ SEED_BYTES: Final = 32
 ROUTER: Final = "router"
 """Name of the door's own CURVE key."""
 _CURVE_CHARACTERS: Final = 40
+_MOST_TOKEN_KEYS: Final = 32
+_MOST_TOKEN_KEY: Final = 8_192
+"""Bytes."""
 _NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9_-]{0,62}[a-z0-9])?")
 _LOOSE: Final = 0o077
 
@@ -60,9 +66,52 @@ class Keys:
         for folder in (self.folder, self.folder / "curve"):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             _check_folder(folder)
-        for name in ("host.key", "ledger.key", "event.key"):
+        for name in ("host.key", "ledger.key", "event.key", "record.key"):
             _create(self.folder / name, lambda: secrets.token_bytes(SEED_BYTES))
         self.create_curve(ROUTER)
+
+    def create_seat(self, seat: str) -> None:
+        """Make a seat's own signing key unless it is there. Raises `KeyFault`."""
+        _create(self._seat_path(seat), lambda: secrets.token_bytes(SEED_BYTES))
+
+    def seat_key(self, seat: str) -> Ed25519PrivateKey:
+        """Return a seat's own signing key. Raises `KeyFault`."""
+        _check_folder(self.folder)
+        return Ed25519PrivateKey.from_private_bytes(_read(self._seat_path(seat), SEED_BYTES))
+
+    def record_key(self) -> bytes:
+        """Return the key of pseudonyms, made where an older authd has not made it. Raises `KeyFault`."""
+        path = self.folder / "record.key"
+        _check_folder(self.folder)
+        _create(path, lambda: secrets.token_bytes(SEED_BYTES))
+        return _read(path, SEED_BYTES)
+
+    def authority_key(self, make: Callable[[], bytes]) -> bytes:
+        """Return the key that signs certificates for databases, made where there is none. Raises `KeyFault`."""
+        path = self.folder / "client-ca.key"
+        _check_folder(self.folder)
+        _create(path, make)
+        return _read(path, None)
+
+    def token_keys(self) -> dict[str, bytes]:
+        """Return the keys that sign tokens, by name; the folder is made where there is none. Raises `KeyFault`."""
+        folder = self._token_folder()
+        found = sorted(each for each in folder.iterdir() if each.suffix == ".key" and not each.name.startswith("."))
+        if len(found) > _MOST_TOKEN_KEYS:
+            raise KeyFault(f"{folder}: holds more than {_MOST_TOKEN_KEYS} keys; move away what is none")
+        return {path.stem: _read(path, None) for path in found}
+
+    def create_token_key(self, name: str, data: bytes) -> None:
+        """Keep a key that signs tokens, unless there is one of this name. Raises `KeyFault`."""
+        _create(self._token_folder() / f"{name}.key", lambda: data)
+
+    def drop_token_key(self, name: str) -> None:
+        """Forget a key that signs tokens: what it signed is good for nothing any more. Raises `KeyFault`."""
+        path = self._token_folder() / f"{name}.key"
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise KeyFault(f"{path}: cannot be removed: {error.strerror}") from error
 
     def create_curve(self, peer: str) -> CurvePair:
         """Make a named peer's key pair unless it is there, and return it. Raises `KeyFault`."""
@@ -97,6 +146,18 @@ class Keys:
     def _read(self, name: str) -> bytes:
         _check_folder(self.folder)
         return _read(self.folder / name, SEED_BYTES)
+
+    def _token_folder(self) -> Path:
+        folder = self.folder / "tokens"
+        _check_folder(self.folder)
+        folder.mkdir(mode=0o700, exist_ok=True)
+        _check_folder(folder)
+        return folder
+
+    def _seat_path(self, seat: str) -> Path:
+        if not _NAME.fullmatch(seat):
+            raise KeyFault(f"{seat!r}: a key's name is 1 to 64 of a-z, 0-9, - and _")
+        return self.folder / f"seat-{seat}.key"
 
     def _curve_path(self, peer: str) -> Path:
         if not _NAME.fullmatch(peer):
@@ -140,13 +201,13 @@ def _link(draft: Path, path: Path) -> None:
         os.close(folder)
 
 
-def _read(path: Path, size: int) -> bytes:
+def _read(path: Path, size: int | None) -> bytes:
     with os.fdopen(_open(path, size), "rb") as file:
-        return file.read(size)
+        return file.read(size or _MOST_TOKEN_KEY)
 
 
-def _open(path: Path, size: int) -> int:
-    """Open a key file and check what was opened, not what the name stood for a moment ago."""
+def _open(path: Path, size: int | None) -> int:
+    """Open a key file and check what was opened, not what the name stood for a moment ago; None: of any size."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -161,11 +222,11 @@ def _open(path: Path, size: int) -> int:
     return descriptor
 
 
-def _check_file(path: Path, found: os.stat_result, size: int) -> None:
+def _check_file(path: Path, found: os.stat_result, size: int | None) -> None:
     if not stat.S_ISREG(found.st_mode):
         raise KeyFault(f"{path}: must be a plain file")
     _check_owner(path, found, "0600")
-    if found.st_size != size:
+    if size is not None and found.st_size != size:
         raise KeyFault(f"{path}: must be {size} bytes, is {found.st_size}; put the original back")
 
 
@@ -184,4 +245,7 @@ def _check_owner(path: Path, found: os.stat_result, wanted: str) -> None:
     if mode & _LOOSE:
         raise KeyFault(f"{path}: mode {mode:04o} lets others in; run chmod {wanted} {path}")
     if found.st_uid not in (os.geteuid(), 0):
-        raise KeyFault(f"{path}: belongs to uid {found.st_uid}; run chown {os.geteuid()} {path}")
+        mend = (
+            f"chown {os.geteuid()} {path}" if os.geteuid() else "the command as that account: runuser -u ... -- authd"
+        )
+        raise KeyFault(f"{path}: belongs to uid {found.st_uid}; run {mend}")

@@ -14,20 +14,28 @@ from authd.core import seat as machine
 from authd.core.model import ReaderId, SeatId, SubjectId
 from authd.core.pipeline import Pipeline
 from authd.core.ports import Ports
-from authd.service import pdp, registry
+from authd.service import accounts, pdp, registry
 from authd.service.anchored import Anchored
 from authd.service.bus.outlet import Outlet
+from authd.service.certificates import Certificates
 from authd.service.clock import BootClock, Dice
-from authd.service.config import Config, ConfigError, ReaderConfig
-from authd.service.host.manifest import ManifestError, fill, settled
+from authd.service.config import Config, ConfigError, ReaderConfig, SeatConfig
+from authd.service.evidence import Evidence, Ground
+from authd.service.evidence.procedures import pack
+from authd.service.host.manifest import Manifest, ManifestError, fill, settled
 from authd.service.keys import Keys
 from authd.service.ledger import KeySigner, Ledger
 from authd.service.readers import HostReaders, ReaderPlan
+from authd.service.reviews import Reviews
 from authd.service.roster import HostRoster, attributes
+from authd.service.seat_keys import HostSeats
+from authd.service.staff import PersonRecord
 from authd.service.store import Store
+from authd.service.tokens import Tokens
 from authd.service.toml import one_line
 from authd.service.update import Bench, Updates
 from authd.service.verifier import ChildVerifier
+from authd.service.vouched import Vouches
 
 SYSTEM: Final = "authd"
 MOST_SHARED: Final = 32_768
@@ -54,6 +62,29 @@ class Parts:
     pipeline: Pipeline
     updates: Updates
     modalities: Mapping[ReaderId, str]
+    manifests: Mapping[ReaderId, Manifest]
+    vouches: Vouches
+    evidence: Evidence
+    tokens: Tokens
+    certificates: Certificates
+
+    def reviews(self) -> Reviews:
+        """Sessions outside the rules, and whether somebody has looked at them by the next working day."""
+        return Reviews(self.ledger, self.clock.wall_ms, lambda day: self.pdp.bundle.settings.working(day))
+
+    def named(self, seat: SeatId) -> Sequence[PersonRecord]:
+        """People who may be named at the seat: those whom one of its readers could only then verify."""
+        can = [self.manifests[id_] for id_ in self.config.seats[seat].readers]
+        wanted = {each.modality for each in can if "verify" in each.capabilities and "capture" not in each.capabilities}
+        members, people = self.roster.members(seat), self.store.people
+        return [people[each] for each in members if any(self.verifier.templates(name, [each]) for name in wanted)]
+
+    def ways(self, seat: SeatConfig) -> Sequence[str]:
+        """What the locked screen offers besides the readers."""
+        webauthn = any(self.config.readers[id_].driver == registry.WEBAUTHN for id_ in seat.readers)
+        can = [self.manifests[id_].capabilities for id_ in seat.readers]
+        tiles = any("verify" in each and "capture" not in each for each in can)
+        return [*(["webauthn"] if webauthn else []), *(["tiles"] if tiles else []), *seat.ladder]
 
 
 async def make(config: Config, stack: AsyncExitStack) -> Parts:
@@ -80,10 +111,16 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
         manifests,
         anchored.read,
         clock,
+        signatures=store,
         shared=_shared(config, plans),
         lenient=config.lenient,
     )
-    readers = HostReaders({seat.id: seat.readers for seat in config.seats.values()}, plans, lenient=config.lenient)
+    readers = HostReaders(
+        {seat.id: seat.readers for seat in config.seats.values()},
+        plans,
+        credential=verifier.credential,
+        lenient=config.lenient,
+    )
 
     def bound(seat: SeatId, people: Sequence[SubjectId]) -> pdp.Scope | None:
         used = {modalities[reader] for reader in config.seats[seat].readers if reader in modalities}
@@ -93,19 +130,26 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
     def wanted(seat_class: str) -> int:
         return point.bundle.settings.fingers[seat_class]
 
-    roster, outlet = HostRoster(config.seats, store.people, bound, wanted), Outlet()
+    outlet = Outlet()
     updates = Updates(
         Bench(verifier, point, ledger, store, clock),
         outlet,
         modalities.__getitem__,
         lambda: point.bundle.settings.thresholds.template_update,
     )
-    ports = Ports(readers, updates, ledger, store, roster, store, point, updates, clock, Dice())
+    vouches, seats = Vouches(updates, clock.wall_ms), HostSeats(store)
+    await seats.anchor(config.seats, keys, ledger, clock)
+    roster = HostRoster(config.seats, store.people, bound, wanted, vouches.of)
+    ports = Ports(readers, updates, ledger, store, roster, seats, point, vouches, clock, Dice())
     touchable = {
         seat.id: frozenset(id_ for id_ in seat.readers if manifests[id_].kind == "touch")
         for seat in config.seats.values()
     }
     pipeline = Pipeline(ports, touchable)
+    ground = Ground(config, clock, keys, store, ledger, point, pipeline)
+    evidence, tokens = Evidence.on(ground), Tokens(ground)
+    await evidence.begin()
+    await tokens.begin()
     ledger.on_health = lambda healthy, reason: pipeline.feed_all(machine.LedgerHealth(healthy))
     return Parts(
         config,
@@ -122,13 +166,21 @@ async def make(config: Config, stack: AsyncExitStack) -> Parts:
         pipeline,
         updates,
         modalities,
+        manifests,
+        vouches,
+        evidence,
+        tokens,
+        Certificates(ground),
     )
 
 
 def check(config: Config) -> None:
     """Say whether the daemon could begin, without beginning: configuration, drivers, policy. Raises as `make`."""
     _shared(config, _plans(config))
+    accounts.find(config)
+    accounts.group(config)
     pdp.load(source(config))
+    pack.read(source(config))
 
 
 def _make_folder(config: Config) -> None:
@@ -136,6 +188,7 @@ def _make_folder(config: Config) -> None:
         config.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(f"{config.run}: cannot be made, host.run must be a folder: {error.strerror}") from error
+    accounts.open_folder(config)
 
 
 def _plans(config: Config) -> list[ReaderPlan]:
@@ -207,8 +260,13 @@ def _local_time(clock: BootClock) -> pdp.LocalTime:
 def _bound(
     people: Sequence[SubjectId], used: set[str], verifier: ChildVerifier, limit: float, wanted: int
 ) -> pdp.Scope | None:
-    """The worst of the seat's modalities: what a touch there may name wrongly (FEATURES 7). None: one has not said."""
-    rates = {modality: verifier.fmr(modality) for modality in used}
+    """The worst of the seat's modalities: what a touch there may name wrongly (FEATURES 7). None: one has not said.
+
+    Keys, cards and services take nobody for somebody else; a seat that has nothing but these has no bound to keep.
+    """
+    rates = {modality: verifier.fmr(modality) for modality in used - verifier.checkers}
+    if not rates and used:
+        return pdp.Scope(0.0, limit, 0, 0, people=len(people))
     scopes = [
         pdp.choose(fmr, verifier.fingers(modality, people), verifier.rosters(modality), limit, wanted)
         for modality, fmr in rates.items()

@@ -19,6 +19,18 @@ COMPARATORS = "authd.comparators"
 OWN_DISTRIBUTIONS = frozenset({"authd-seat", "authd-simulators"})
 
 
+WEBAUTHN = "webauthn"
+"""The driver that has no code: the seat's screen asks its browser for a key (`readers.screen_key`)."""
+_WEBAUTHN = Manifest(
+    kind="touch",
+    modality="fido2",
+    capabilities=("capture", "enroll"),
+    settings=("office",),
+    read=("{office}",),
+    shared=("office",),
+)
+
+
 class RegistryError(Exception):
     """A name of the configuration stands for nothing, or for more than one thing."""
 
@@ -38,6 +50,8 @@ class Driver:
 
 def find_driver(name: str, *, simulate: bool = False) -> Driver:
     """Return the driver of that name; simulators are looked for only with `simulate`. Raises `RegistryError`."""
+    if name == WEBAUTHN:
+        return Driver(name, "", Path(), _WEBAUTHN, "authd-seat", bundled=True)
     found = _entries(DRIVERS, name) + (_entries(SIMULATORS, name) if simulate else [])
     entry = _only(found, f"driver {name!r}", _hint(name, simulate))
     module = entry.module
@@ -73,7 +87,7 @@ def _only(found: list[EntryPoint], what: str, hint: str) -> EntryPoint:
 def _hint(name: str, simulate: bool) -> str:
     if not simulate and _entries(SIMULATORS, name):
         return "it is a simulator, which needs --simulate (or host.simulate = true)"
-    names = sorted({entry.name for entry in entry_points(group=DRIVERS)})
+    names = sorted({WEBAUTHN, *(entry.name for entry in entry_points(group=DRIVERS))})
     return f"one of {names} is expected"
 
 

@@ -8,6 +8,7 @@ from authd.core.model import SeatId, SubjectId
 from authd.service.config import SeatConfig
 from authd.service.pdp import AUTO, PersonAttrs, Scope
 from authd.service.staff import PersonRecord
+from authd.service.vouched import NOT_COUNTED
 
 Bound = Callable[[SeatId, Sequence[SubjectId]], Scope | None]
 """How likely a touch at the seat names the wrong one of these people, and by how many fingers it is to be judged.
@@ -25,11 +26,13 @@ class HostRoster:
         people: Mapping[SubjectId, PersonRecord],
         bound: Bound,
         wanted: Callable[[str], int] = lambda seat_class: AUTO,
+        vouches: Callable[[SubjectId], int] = lambda subject: NOT_COUNTED,
     ) -> None:
         self._seats, self._people, self._bound, self._wanted = seats, people, bound, wanted
+        self._vouches = vouches
 
     def members(self, seat: SeatId) -> Sequence[SubjectId]:
-        """Return who would be looked for at a seat, were the bound no question."""
+        """Part of `ports.Roster`: who would be looked for at a seat, were the bound no question."""
         sections = self._seats[seat].roster
         return [
             person.subject
@@ -56,6 +59,10 @@ class HostRoster:
         """Part of `ports.Roster`: the unknown are disabled too."""
         person = self._people.get(subject)
         return person is None or person.disabled
+
+    def vouches(self, subject: SubjectId) -> int:
+        """Part of `ports.Roster`."""
+        return self._vouches(subject)
 
 
 def attributes(person: PersonRecord) -> PersonAttrs:

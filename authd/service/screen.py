@@ -8,12 +8,12 @@ import logging
 import os
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import cast
 
-from authd.service.config import Config
+from authd.service.config import Config, SeatConfig
 from authd.service.keys import CurvePair
 
 FIRST_DELAY_S, LAST_DELAY_S = 0.25, 30.0
@@ -28,8 +28,13 @@ GOOD_SERVICE_S = 10.0
 log = logging.getLogger("authd.screen")
 
 
-def settings(config: Config, server: CurvePair, key_file: Callable[[str], Path]) -> Mapping[str, object]:
-    """Return what `authd.web.settings` expects. `key_file`: where a seat's own key lies."""
+def settings(
+    config: Config,
+    server: CurvePair,
+    key_file: Callable[[str], Path],
+    ways: Callable[[SeatConfig], Sequence[str]] = lambda _: (),
+) -> Mapping[str, object]:
+    """Return what `authd.web.settings` expects. `key_file`: where a seat's own key lies; `ways`: what it offers."""
     return {
         "listen": f"{config.web_host}:{config.web_port}",
         "door": {"router": config.router, "server_key": server.public},
@@ -39,15 +44,18 @@ def settings(config: Config, server: CurvePair, key_file: Callable[[str], Path])
                 "name_ja": seat.name_ja,
                 "name_en": seat.name_en,
                 "key_file": str(key_file(f"seat-{seat.id}")),
-                "applications": list(seat.applications),
+                "applications": [name for name in seat.applications if config.applications[name].url],
+                "ways": list(ways(seat)),
             }
             for seat in config.seats.values()
         ],
         "applications": [
             {"id": each.name, "name_ja": each.name_ja, "name_en": each.name_en, "url": each.url}
             for each in config.applications.values()
+            if each.url
         ],
         "frame_ancestors": list(config.frame_ancestors),
+        "hosts": list(config.hosts),
         "sections": {name: {"ja": ja, "en": en} for name, (ja, en) in config.sections.items()},
     }
 

@@ -5,18 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from authd.core.host import Finger
 from authd.core.model import Entry, Hint, Kind, Miss, Nonce, ReaderId, SeatId, SessionId, SubjectId, Value
 from authd.core.pipeline import Pipeline
-from authd.core.ports import SUSPECT, Hinted, Sample
+from authd.core.ports import SUSPECT, Given, Hinted, Sample
 from authd.service.anchored import Anchored
 from authd.service.bus.house import EnrolStep, Error, Refused
 from authd.service.pdp import Pdp
 from authd.service.seal import WrappedKey
 from authd.service.store import Store
 from authd.service.verifier import ChildVerifier, NoTemplate, Resembling, Sealed
+
+if TYPE_CHECKING:
+    from authd.service.key_sitting import Enrolling
 
 SAMPLES: Final = 3
 MOST_TRIES: Final = 8
@@ -36,6 +39,10 @@ class Desk:
     verifier: ChildVerifier
     modality: Callable[[ReaderId], str]
     """Modality of a reader's samples."""
+    readers: Enrolling | None = None
+    """Those that enrol by themselves."""
+    most_keys: int = 2
+    """Keys that one person may have, and cards."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,11 +77,14 @@ class Sitting:
         self._samples, self._finger = [], finger
         for _ in range(MOST_TRIES):
             nonce = self._desk.pipeline.ports.random.nonce()
-            self._desk.pipeline.ports.readers.arm(self._seat, nonce)  # before the person is asked: they may be quick
+            # Before the person is asked: they may be quick. Calm: no key or card beside the reader is meant.
+            self._desk.pipeline.ports.readers.arm(self._seat, nonce, calm=True)
             yield self._step("touch")
             heard = await self._next(nonce)
             if isinstance(heard, Hinted):
                 yield self._step("hint", heard.hint)
+                continue
+            if heard.given is not Given.PROBE:  # of a key or card beside the reader: the nonce went with it
                 continue
             if heard.pad is not None and heard.pad < SUSPECT:
                 self._refuse_attack()
@@ -134,9 +144,14 @@ class Sitting:
 
     def still_there(self) -> None:
         """Raise `Refused` once the officer's session has ended."""
-        owner = self._desk.pipeline.seats[self._seat].owner
-        if self._officer is not None and (owner is None or owner.id != self._officer.session):
-            raise Refused(Error.REFUSED, "the officer's session has ended")
+        officer_is_there(self._desk, self._seat, self._officer)
+
+
+def officer_is_there(desk: Desk, seat: SeatId, officer: Officer | None) -> None:
+    """Raise `Refused` once the session of the officer who allowed it has ended."""
+    owner = desk.pipeline.seats[seat].owner
+    if officer is not None and (owner is None or owner.id != officer.session):
+        raise Refused(Error.REFUSED, "the officer's session has ended")
 
 
 def _probes(samples: Sequence[Sample]) -> Sequence[bytes]:

@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 class Store:
     """The store as the daemon sees it: asynchronous faces on one worker thread, and everybody's attributes at hand.
 
-    Implements `ports.Counters` (`load`, `save`) and `ports.Seats` (`claim`).
+    Implements `ports.Counters` (`load`, `save`); counts the lives of seats (`claim`) and the signatures of keys.
     """
 
     def __init__(self, file: StoreFile, worker: ThreadPoolExecutor) -> None:
@@ -88,6 +88,13 @@ class Store:
         self._people[kept.subject] = kept
         return kept
 
+    async def change(self, people: Sequence[PersonRecord]) -> None:
+        """Change names, readings and sections, of all of these or of none; nothing else of them. Raises as `enrol`."""
+        kept = await self._do(self._file.change, people)
+        for person in kept:  # whoever was disabled meanwhile stays so
+            now = self._known(person.subject)
+            self._people[person.subject] = replace(now, name=person.name, kana=person.kana, section=person.section)
+
     def refuse(self, subject: SubjectId) -> None:
         """No session of this person opens any more, as long as this process lives; `disable` makes it durable."""
         self._people[subject] = replace(self._known(subject), disabled=True)
@@ -125,6 +132,14 @@ class Store:
     async def save(self, key: str, counter: Counter) -> None:
         """See `ports.Counters`."""
         await self._do(self._file.save_counter, key, counter)
+
+    async def signatures(self) -> dict[str, int]:
+        """Return the last signature counter of each key, by reference."""
+        return await self._do(self._file.signatures)
+
+    async def keep_signature(self, reference: str, counter: int) -> bool:
+        """Keep a key's next counter, durably on return; False where it stands still or goes back: a copy of the key."""
+        return await self._do(self._file.keep_signature, reference, counter)
 
     async def claim(self, seat: SeatId) -> Epoch:
         """See `ports.Seats`."""

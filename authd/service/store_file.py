@@ -26,7 +26,7 @@ from authd.service.staff import (
     checked,
 )
 
-FORMAT = 2
+FORMAT = 3
 APPLICATION_ID = 0x61757473
 
 SCHEMA = (
@@ -40,6 +40,7 @@ SCHEMA = (
     "CREATE TABLE counter(key TEXT PRIMARY KEY, failures INTEGER NOT NULL, not_before INTEGER NOT NULL, "
     "changed_at INTEGER NOT NULL, boot TEXT NOT NULL)",
     "CREATE TABLE epoch(seat TEXT PRIMARY KEY, epoch INTEGER NOT NULL)",
+    "CREATE TABLE signature(reference TEXT PRIMARY KEY, counter INTEGER NOT NULL)",
 )
 
 
@@ -99,6 +100,15 @@ class StoreFile:
             raise BadAttribute("staff_number", "somebody else has it") from error
         return person
 
+    def change(self, people: Sequence[PersonRecord]) -> list[PersonRecord]:
+        """Change names, readings and sections: all or nothing; whether somebody is an officer or disabled stays."""
+        kept = [checked(person) for person in people]
+        with self.db.transaction():
+            for person in kept:
+                row = (person.name, person.kana, person.section, person.subject)
+                self.db.execute("UPDATE person SET name = ?, kana = ?, section = ? WHERE subject = ?", row)
+        return kept
+
     def enrol(
         self, person: PersonRecord, keys: Sequence[WrappedKey], templates: Sequence[SealedTemplate]
     ) -> PersonRecord:
@@ -115,9 +125,12 @@ class StoreFile:
         """Destroy a person's templates, key and tries, and disable them; the id and its attributes stay for ever."""
         with self.db.transaction():
             self.db.execute("UPDATE person SET disabled = 1 WHERE subject = ?", (subject,))
+            theirs = "(SELECT id || '@' || version FROM template WHERE subject = ?)"
+            self.db.execute(f"DELETE FROM signature WHERE reference IN {theirs}", (subject,))  # noqa: S608 (a constant)
             self.db.execute("DELETE FROM template WHERE subject = ?", (subject,))
             self.db.execute("DELETE FROM key WHERE subject = ?", (subject,))
-            self.db.execute("DELETE FROM counter WHERE key = ?", (f"subject:{subject}",))
+            for kind in ("subject", "named"):
+                self.db.execute("DELETE FROM counter WHERE key = ?", (f"{kind}:{subject}",))
         self.db.empty_wal()
 
     def templates(self) -> list[SealedTemplate]:
@@ -155,6 +168,20 @@ class StoreFile:
         check_key(key)
         row = (key, counter.failures, counter.not_before, counter.changed_at, counter.boot)
         self.db.execute("INSERT OR REPLACE INTO counter VALUES(?, ?, ?, ?, ?)", row)
+
+    def signatures(self) -> dict[str, int]:
+        """Return the last signature counter of each key, by reference."""
+        return {row[0]: row[1] for row in self.db.execute("SELECT reference, counter FROM signature")}
+
+    def keep_signature(self, reference: str, counter: int) -> bool:
+        """Keep a key's next counter; False, and nothing changed, where it stands still or goes back (0 after 0 may)."""
+        check_template(reference.partition("@")[0])
+        kept = self.db.value(
+            "INSERT INTO signature VALUES(?, ?) ON CONFLICT(reference) DO UPDATE SET counter = excluded.counter "
+            "WHERE excluded.counter > counter OR (excluded.counter = 0 AND counter = 0) RETURNING 1",
+            (reference, counter),
+        )
+        return bool(kept)
 
     def claim(self, seat: str) -> int:
         """Raise the seat's epoch above every one it ever had and return it."""
@@ -222,7 +249,12 @@ def _add_kana(db: Database) -> None:
     db.execute("ALTER TABLE person ADD COLUMN kana TEXT NOT NULL DEFAULT ''")
 
 
-STEPS: dict[int, Callable[[Database], Any]] = {1: _add_kana}
+def _add_signatures(db: Database) -> None:
+    """Format 2 knew no keys, which count their signatures."""
+    db.execute("CREATE TABLE signature(reference TEXT PRIMARY KEY, counter INTEGER NOT NULL)")
+
+
+STEPS: dict[int, Callable[[Database], Any]] = {1: _add_kana, 2: _add_signatures}
 """Format -> what brings the store to the next, in one transaction."""
 
 

@@ -40,6 +40,7 @@ from authd.service.enrolment import Enrolments
 from authd.service.ledger import Ledger
 from authd.service.pdp.attributes import Directory
 from authd.service.seal import SealedTemplate, WrappedKey
+from authd.service.seat_keys import HostSeats
 from authd.service.sitting import Desk
 from authd.service.store import Store
 from authd.service.verifier import NoTemplate, Resembling, Sealed
@@ -80,9 +81,12 @@ class World:
         self.decision: dict[Action, Decision] = {}
         self.faces: dict[SeatId, Face] = {}
         self.armed: dict[SeatId, asyncio.Queue[Nonce]] = {seat: asyncio.Queue() for seat in READERS}
+        self._asked: dict[SeatId, Nonce] = {}
+        self.calm: dict[SeatId, bool] = {}
+        """Whether the last arming of the seat asked nothing of keys."""
         self._queues = {seat: asyncio.Queue[port.Heard]() for seat in READERS}
         itself: Any = self
-        ports = port.Ports(itself, itself, ledger, store, itself, store, itself, itself, self.clock, Dice())
+        ports = port.Ports(itself, itself, ledger, store, itself, HostSeats(store), itself, itself, self.clock, Dice())
         self.pipeline = Pipeline(ports, {seat: frozenset({reader}) for seat, reader in READERS.items()})
         verifier: Any = _Verifier(self)
         self.enrolments = Enrolments(Desk(self.pipeline, self.anchored, itself, store, verifier, lambda reader: "vein"))
@@ -108,7 +112,7 @@ class World:
 
     async def until(self, good: Any) -> None:
         """Wait for something that happens within the process."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while not good():  # noqa: ASYNC110 - what it waits for tells nobody
                 await asyncio.sleep(0.001)
 
@@ -135,11 +139,11 @@ class World:
         await self.until(lambda: self.pipeline.seats[seat].state is SeatState.STEPPING_UP)
         await self.touch(seat, officer)
 
-    async def disable(self, subject: SubjectId, seat: SeatId, officer: str) -> None:
-        """Disable somebody, the officer touches."""
+    async def disable(self, subject: SubjectId, seat: SeatId, officer: str, *, erase: bool = False) -> None:
+        """Disable somebody, or erase a leaver; the officer touches."""
         async with working() as hands:
             hands.create_task(self.step_up(seat, officer))
-            await self.enrolments.disable(subject, seat)
+            await self.enrolments.revocations.disable(subject, seat, erase=erase)
 
     async def founders(self) -> tuple[SubjectId, SubjectId]:
         """The first two officers, with the fingers `chief` and `second`."""
@@ -162,7 +166,10 @@ class World:
         while True:
             yield await self._queues[seat].get()
 
-    def arm(self, seat: SeatId, nonce: Nonce) -> None:
+    def arm(self, seat: SeatId, nonce: Nonce, claim: SubjectId | None = None, *, calm: bool = False) -> None:
+        if self._asked.get(seat) != nonce:  # else it is the same question to the same readers
+            self._asked[seat] = nonce
+            self.calm[seat] = calm
         self.armed[seat].put_nowait(nonce)
 
     async def identify(
@@ -198,6 +205,12 @@ class World:
 
     def scope(self, seat: SeatId) -> Sequence[SubjectId]:
         return [person.subject for person in self.store.people.values() if not person.disabled]
+
+    def members(self, seat: SeatId) -> Sequence[SubjectId]:
+        return self.scope(seat)
+
+    def vouches(self, subject: SubjectId) -> int:
+        return 0
 
     def fingers(self, seat: SeatId, *, claimed: bool) -> int:
         return 1

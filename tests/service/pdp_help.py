@@ -26,7 +26,8 @@ from authd.service.pdp import (
 NOON = LocalTime(minute=720, weekday=2, date="2026-11-24", trusted=True)
 CLERK, OTHER, GONE = SubjectId("sub_clerk"), SubjectId("sub_other"), SubjectId("sub_gone")
 COUNTER, OFFICE = SeatId("counter-1"), SeatId("office-1")
-LOGIN = Request(Action.OPEN_SESSION, CLERK, COUNTER, frozenset({Factor.VEIN}), False, Grade.MATCHED, 0.1)
+TOUCH = frozenset({Factor.VEIN, Factor.SEAT_KEY})
+LOGIN = Request(Action.OPEN_SESSION, CLERK, COUNTER, TOUCH, False, Grade.MATCHED, 0.1)
 STEP_UP = replace(LOGIN, action=Action.STEP_UP, resource="resident-record/address", owner=CLERK)
 
 
@@ -72,9 +73,11 @@ def case(name: str, decision: str, reason: list[str], **context: object) -> Mapp
     seat = {"__entity": {"type": "Seat", "id": "counter-1"}}
     given = {"fingers": 1, "min_margin": 20, "shift_may_begin_with_one_factor": True}
     given |= {"untrusted_clock_may_open": False, "template_update": False}
+    given |= {"seat_key_counts": True, "vouches_a_month": 3}
     plain = {
         "seat": seat, "factors": ["vein"], "fresh": ["vein"], "shift_open": True, "grade": "B", "margin": 100,
-        "fingers": 1, "pad_level": "none", "purpose": "", "minute": 720, "weekday": 2, "holiday": False,
+        "fingers": 1, "pad_level": "none", "purpose": "", "acr": "authd:one", "break_glass": False, "vouches": 0,
+        "minute": 720, "weekday": 2, "holiday": False,
         "clock_trusted": True,
         "duty": {"open": True, "from": 420, "until": 1260}, "settings": given,
     }  # fmt: skip

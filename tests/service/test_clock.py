@@ -65,7 +65,7 @@ async def test_a_suspend_that_passed_the_instant_is_seen(monkeypatch: pytest.Mon
     jumping = Jumping()
     task = await asleep(jumping, Instant(3_600 * SECOND), asyncio.Event())
     jumping.at = 3_600 * SECOND  # the loop has slept for an hour less than the machine
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(60):
         await task
 
 

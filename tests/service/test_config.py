@@ -88,6 +88,10 @@ def test_a_whole_file_is_read(tmp_path: Path) -> None:
     assert config.applications["resident"].scope == ("name", "section")
 
 
+def test_an_application_that_is_no_page_needs_no_url(tmp_path: Path) -> None:
+    assert read(tmp_path, LEAST + "[application.db]\naccounts = []\n").applications["db"].url == ""
+
+
 def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     config = read(tmp_path, WHOLE)
     assert (config.state, config.run, config.socket) == (
@@ -105,6 +109,7 @@ def test_the_least_file_has_the_defaults_of_a_counter_terminal(tmp_path: Path) -
     assert (config.web_port, config.simulate, config.lenient) == (0, False, False)
     assert (config.policy, config.settings) == (None, None)
     assert config.seats[SeatId("a")].seat_class == "counter"
+    assert (config.views_per_session, config.views_per_application) == (10, 50)
 
 
 BROKEN = {
@@ -119,6 +124,11 @@ BROKEN = {
     "an unknown key of the door": (LEAST + "[door]\nsocket = 'x'\n", "3: unknown key socket, expected one of: router"),
     "an unknown key of web": (LEAST + "[web]\nport = 1\n", "3: unknown key port"),
     "an unknown key of the policy": (LEAST + "[policy]\nfile = 'x'\n", "3: unknown key file"),
+    "more views than a person opens": (
+        LEAST + "[evidence]\nviews_per_session = 201\n",
+        "3: views_per_session must be <= 200 (record views a second), got 201",
+    ),
+    "no views at all": (LEAST + "[evidence]\nviews_per_application = 0\n", "3: views_per_application must be >= 1"),
     "an unknown key of a section": (LEAST + "[section.x]\nname = 'x'\n", "3: unknown key name"),
     "an unknown key of an application": (LEAST + "[application.x]\nuri = 'x'\n", "3: unknown key uri"),
     "a table that is none": ("seat = 3\n", "1: seat must be a table, got 3"),
@@ -139,12 +149,18 @@ BROKEN = {
         LEAST + "readers = ['v', 'v']\n[reader.v]\ndriver = 'vein'\n",
         "2: readers names 'v' twice",
     ),
+    "an account that would be two peers": (
+        '[door]\ngroup = "door"\n'
+        + LEAST
+        + 'account = "till"\n[application.x]\nurl = "http://a/"\naccounts = ["till"]\n',
+        "7: account 'till' is already seat 'a'; an account is one of them only",
+    ),
+    "an account that cannot reach the door": (LEAST + 'account = "till"\n', '2: [door] group = "..." is expected'),
     "an application that is missing": (LEAST + "applications = ['x']\n", "2: 'x' has no [application.x]"),
     "a reader without driver": (LEAST + "[reader.v]\nsource = 'x'\n", "2: reader v needs driver"),
     "a driver that is a path": (LEAST + "[reader.v]\ndriver = '../v'\n", "3: reader v needs driver"),
     "a driver's setting that is no word": (LEAST + "[reader.v]\ndriver='v'\nn = 3\n", "4: n must be a string, got 3"),
     "a driver's setting of two lines": (LEAST + '[reader.v]\ndriver="v"\nn = "a\\nb"\n', "4: n must be one line"),
-    "an application without url": (LEAST + "[application.x]\n", "2: url must be http://"),
     "a url that is none": (LEAST + "[application.x]\nurl = 'http://[::1'\n", "3: url must be http://"),
     "a url of a script": (LEAST + "[application.x]\nurl = 'javascript:alert(1)'\n", "3: url must be http://"),
     "a url with an account": (LEAST + "[application.x]\nurl = 'http://a:b@c/'\n", "3: url must be http://"),
@@ -229,6 +245,7 @@ def test_the_page_shows_every_key_with_its_default(tmp_path: Path) -> None:
         assert set(keys) == set(expected), table
     least = read(tmp_path, LEAST)
     assert (str(least.state), str(least.run)) == (shown["host"]["state"], shown["host"]["run"])
+    assert next(iter(least.seats.values())).ladder == tuple(shown["seat"]["counter-1"]["ladder"])
     assert (least.router, least.tap) == (shown["door"]["router"], shown["door"]["tap"])
 
 
@@ -241,7 +258,7 @@ def test_a_file_that_cannot_be_read_is_said(there: str, tmp_path: Path) -> None:
 
 @given(st.text(max_size=60))
 def test_no_text_breaks_a_check(text: str) -> None:
-    for good in (words.is_url, words.is_origin, words.is_endpoint, words.is_key, words.is_path, words.is_label):
+    for good in (words.is_url, words.is_host, words.is_endpoint, words.is_key, words.is_path, words.is_label):
         assert good(text) in (True, False)
     assert words.listens(text) is None
 

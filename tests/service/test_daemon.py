@@ -129,7 +129,7 @@ def test_the_status_names_every_part(parts: Parts) -> None:
     assert state["pid"] == os.getpid()
     assert state["children"] == {"verifier": None, "web": None}
     assert (state["verifier_ready"], state["web_ready"]) == (False, True)
-    assert state["ledger"] == {"rows": 0, "trouble": None}
+    assert state["ledger"] == {"rows": 2, "trouble": None}  # the keys of two seats
     assert state["templates"] == {"left_out": (), "missing": ()}
     assert state["policy"] == parts.pdp.bundle.hash
 

@@ -21,7 +21,7 @@ from authd.service.bus.house import Enrolment, EnrolStep, Error, Refused
 from authd.service.ledger import Trouble
 from authd.service.store import StoreError
 from authd.service.verifier import NoTemplate, Resembling
-from tests.service.desks import ONE, REFUSE, TWO, World, host, order, working
+from tests.service.desks import ONE, READERS, REFUSE, TWO, World, host, order, working
 
 
 @pytest.fixture(autouse=True)
@@ -142,7 +142,7 @@ async def test_an_officer_who_was_enrolled_as_one_is_one_after_a_restart(tmp_pat
 
 
 async def test_the_officers_own_login_is_not_the_touch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("authd.core.host.STEP_UP_WITHIN", SECOND // 20)
+    monkeypatch.setattr("authd.core.doors.STEP_UP_WITHIN", SECOND // 20)
     await world.founders()
     await world.log_in(ONE, "chief")
     said = await refused(steps_of(world, order()), Error.REFUSED)
@@ -153,7 +153,7 @@ async def test_the_officers_own_login_is_not_the_touch(world: World, monkeypatch
 async def test_an_officer_whom_the_policy_refuses_there_enrols_nobody(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("authd.core.host.STEP_UP_WITHIN", SECOND // 5)
+    monkeypatch.setattr("authd.core.doors.STEP_UP_WITHIN", SECOND // 5)
     await world.founders()
     await world.log_in(ONE, "chief")
     world.decision[Action.STEP_UP] = REFUSE
@@ -364,6 +364,33 @@ async def test_hints_reach_the_person_and_touches_that_do_not_fit_are_asked_agai
     assert steps[-1].step == "done"
 
 
+async def test_a_key_that_signs_in_the_middle_is_no_touch_of_the_finger(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sitting, "TOUCH_WITHIN_S", 60.0)
+    steps = list[EnrolStep]()
+    async with asyncio.TaskGroup() as hands:
+        async for step in world.enrolments.enrol(order("1001", officer=True, founding=True)):
+            steps.append(step)
+            if step.step == "touch" and len(steps) == 1:
+                nonce = await world.armed[ONE].get()
+                while not world.armed[ONE].empty():
+                    nonce = world.armed[ONE].get_nowait()
+                signed = port.Sample(READERS[ONE], nonce, b"chief", 1.0, given=port.Given.PROOF)
+                world.hear(ONE, signed)
+            elif step.step == "touch":
+                hands.create_task(world.touch(ONE, "chief"))
+    assert [step.done for step in steps if step.step == "touch"] == [0, 0, 1 / 3, 2 / 3]
+
+
+async def test_no_key_blinks_while_a_finger_is_taken(world: World) -> None:
+    async with asyncio.TaskGroup() as hands:
+        async for step in world.enrolments.enrol(order("1001", officer=True, founding=True)):
+            if step.step == "touch":
+                assert world.calm[ONE]
+                hands.create_task(world.touch(ONE, "chief"))
+
+
 async def test_too_many_unusable_touches_end_it(world: World) -> None:
     async def clumsy() -> None:
         async for step in world.enrolments.enrol(order("1001", officer=True, founding=True)):
@@ -524,6 +551,52 @@ async def test_disabling_does_not_wait_for_a_slow_store(world: World, monkeypatc
     assert world.disabled(hanako)
 
 
+def stored_bytes(folder: Path) -> bytes:
+    return b"".join(file.read_bytes() for file in folder.glob("store.sqlite*"))
+
+
+@pytest.mark.parametrize("first", [True, False], ids=["disabled before", "at once"])
+async def test_a_leaver_is_erased_and_stays_named(tmp_path: Path, first: bool) -> None:
+    async with host(tmp_path) as world:
+        await world.founders()
+        await world.log_in(ONE, "chief")
+        hanako = (await world.enrol(order(), "hanako", officer="chief"))[-1].subject
+        assert hanako is not None
+        sealed = [each.sealed for each in await world.store.templates() if each.subject == hanako]
+        assert sealed
+        assert all(secret in stored_bytes(tmp_path) for secret in sealed)
+        if first:
+            await world.disable(hanako, ONE, "chief")
+        await world.disable(hanako, ONE, "chief", erase=True)
+        assert world.disabled(hanako)
+        assert hanako not in {each.subject for each in await world.store.templates()}
+        assert hanako not in {key.subject for key in await world.store.keys()}
+        assert [secret for secret in sealed if secret in stored_bytes(tmp_path)] == []
+        rows = await world.ledger.entries(f"subject:{hanako}")
+        assert [row.entry.data.get("erased") for row in rows][-1] is True
+        assert world.store.people[hanako].name
+        await refused(world.enrolments.revocations.disable(SubjectId("sub_x"), ONE, erase=True), Error.NOT_FOUND)
+
+
+async def test_whom_the_ledger_erased_the_next_start_erases(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def broken(subject: SubjectId) -> None:
+        raise StoreError("disk full")
+
+    async with host(tmp_path) as world:
+        _, second = await world.founders()
+        await world.log_in(ONE, "chief")
+        monkeypatch.setattr(world.store, "erase", broken)
+        with pytest.raises(StoreError):
+            await world.disable(second, ONE, "chief", erase=True)
+        assert second in {each.subject for each in await world.store.templates()}
+    async with host(tmp_path) as world:
+        assert second not in {each.subject for each in await world.store.templates()}
+        assert world.disabled(second)
+        assert f"{second} is erased in the ledger" in caplog.text
+
+
 async def test_whom_the_ledger_disabled_the_next_start_disables(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -559,15 +632,15 @@ async def test_nobody_is_disabled_twice_and_nobody_unknown(world: World) -> None
     _, second = await world.founders()
     await world.log_in(ONE, "chief")
     await world.disable(second, ONE, "chief")
-    await refused(world.enrolments.disable(second, ONE), Error.NOT_FOUND)
-    await refused(world.enrolments.disable(SubjectId("sub_x"), ONE), Error.NOT_FOUND)
+    await refused(world.enrolments.revocations.disable(second, ONE), Error.NOT_FOUND)
+    await refused(world.enrolments.revocations.disable(SubjectId("sub_x"), ONE), Error.NOT_FOUND)
 
 
 async def test_disabling_needs_the_officers_touch(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("authd.core.host.STEP_UP_WITHIN", SECOND // 20)
+    monkeypatch.setattr("authd.core.doors.STEP_UP_WITHIN", SECOND // 20)
     _, second = await world.founders()
     await world.log_in(ONE, "chief")
-    await refused(world.enrolments.disable(second, ONE), Error.REFUSED)
+    await refused(world.enrolments.revocations.disable(second, ONE), Error.REFUSED)
     assert not world.disabled(second)
     assert world.pipeline.seats[ONE].state is SeatState.ACTIVE
 

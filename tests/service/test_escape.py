@@ -22,6 +22,7 @@ from authd.service.host.frames import Start
 from authd.service.host.grants import Grants
 from authd.service.host.manifest import fill
 from authd.service.host.process import Plan
+from authd.service.registry import DRIVERS as BUNDLED
 from authd.service.registry import SIMULATORS, find_driver
 from authd.service.verifier import LIMITS
 from tests.service import probes
@@ -79,6 +80,15 @@ class Place:
             "presence by line": {"source": f"serial:{self.device}"},
             "vein": {"source": f"folder:{self.folder}/pictures"},
             "vein by camera": {"source": self.device},
+            "fido2": {"device": self.device, "office": f"{self.folder}/office.toml"},
+            "fido2 by pattern": {"device": "/dev/hidraw*", "office": f"{self.folder}/office.toml"},
+            "fido2 by card reader": {
+                "device": self.device,
+                "office": f"{self.folder}/office.toml",
+                "socket": f"{self.folder}/service.sock",
+            },
+            "pcsc": {"reader": "", "socket": f"{self.folder}/service.sock"},
+            "fprintd": {"bus": f"{self.folder}/service.sock"},
             "sim-vein": {"cable": f"{self.folder}/cables/v.cable"},
             "sim-presence": {"cable": f"{self.folder}/cables/p.cable"},
         }
@@ -98,6 +108,7 @@ def place() -> Iterator[Place]:
         secret.write_text("secret")
         (folder / "pictures").mkdir()
         (folder / "cables").mkdir()
+        (folder / "office.toml").write_text("rp_id = 'rp.example'")
         os.mkfifo(folder / "fifo")
         door.bind(str(folder / "door.sock"))
         door.listen()
@@ -113,7 +124,7 @@ async def tried(grants: Grants, settings: dict[str, str]) -> dict[str, object]:
     settings = {**settings, "memory_mb": str(grants.limits.memory_mb)}
     start = Start(0, grants, target="tests.service.probes", settings=settings)
     watcher = Watcher()
-    async with kept(Plan("hostile", "reader", start), watcher) as keeper, asyncio.timeout(10):
+    async with kept(Plan("hostile", "reader", start), watcher) as keeper, asyncio.timeout(60):
         await soon(watcher.ups)
         keeper.send(1, Watch())
         message = (await soon(watcher.frames)).message
@@ -138,8 +149,18 @@ DRIVERS = [
     "presence by line",
     "vein",
     "vein by camera",
+    "fido2",
+    "fido2 by pattern",
+    "fido2 by card reader",
+    "pcsc",
+    "fprintd",
     *sorted(entry.name for entry in entry_points(group=SIMULATORS)),
 ]
+
+
+def test_every_bundled_driver_is_here() -> None:
+    bundled = {entry.name for entry in entry_points(group=BUNDLED) if find_driver(entry.name).bundled}
+    assert bundled <= {name.partition(" ")[0] for name in DRIVERS}
 
 
 @pytest.mark.parametrize("name", DRIVERS)

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import create_autospec
 
 import pytest
 
-from authd.core.model import EndReason, Grade, SeatId, SeatState, SessionId
+from authd.core.model import EndReason, Entry, Grade, Kind, Message, SeatId, SeatState, SessionId, SubjectId
 from authd.service.bus.house import Button, Error, House, Refused
+from authd.service.certificates import Certificates
 from authd.service.config import Config, load
+from authd.service.evidence import Evidence
 from authd.service.house import DaemonHouse
+from authd.service.readers import HostReaders
+from authd.service.reviews import Reviews
+from authd.service.staff import PersonRecord
+from authd.service.tokens import Tokens
 from tests.service.desks import ONE, TWO, World, host, order
 
 TOML = """\
@@ -53,7 +61,17 @@ def house(world: World, config: Config, ended: list[str]) -> DaemonHouse:
         ended.append("ended")
 
     host = (config, world.pipeline, world.ledger, world.store, world.clock)
-    return DaemonHouse(*host, world.enrolments, lambda: {"pid": 7}, end)
+    reviews = Reviews(world.ledger, world.clock.wall_ms, lambda day: day.isoweekday() < 6)
+    readers = HostReaders({ONE: [], TWO: []}, [])
+
+    def named(seat: SeatId) -> list[PersonRecord]:
+        return list(world.store.people.values())
+
+    made: Evidence = create_autospec(Evidence, instance=True)
+    tokens: Tokens = create_autospec(Tokens, instance=True)
+    certificates: Certificates = create_autospec(Certificates, instance=True)
+    parts = (world.enrolments, readers, world.anchored, reviews)
+    return DaemonHouse(*host, *parts, made, tokens, certificates, named, lambda: {"pid": 7}, end)
 
 
 def test_it_is_a_house(house: DaemonHouse) -> None:
@@ -150,3 +168,93 @@ async def test_a_seat_that_is_none_is_refused_and_changes_nothing(house: DaemonH
 async def test_stop_begins_to_end_the_daemon(house: DaemonHouse, ended: list[str]) -> None:
     await house.stop()
     assert ended == ["ended"]
+
+
+async def outside_the_rules(world: World, *, by: str, helper: SubjectId | None = None) -> SessionId:
+    """Two people opened the other seat outside the rules."""
+    session = SessionId("ses_" + "0" * 32)
+    person = world.store.by_staff_number(by)
+    assert person is not None
+    opened = Entry(Kind.BREAKGLASS_OPENED, TWO, subject=person.subject, session=session, data={"helper": helper})
+    await world.ledger.append(opened)
+    return session
+
+
+async def test_a_review_is_an_officers_who_was_not_one_of_the_two(house: DaemonHouse, world: World) -> None:
+    chief, second = await world.founders()
+    await world.log_in(ONE, "chief")
+    session = await outside_the_rules(world, by="1002", helper=second)
+    async with asyncio.TaskGroup() as hands:
+        hands.create_task(world.step_up(ONE, "chief"))
+        await house.review(session, ONE)
+    (found,) = await house.broken_glass()
+    assert (found.officer, found.late) == (chief, False)
+    with pytest.raises(Refused) as caught:
+        await house.review(session, ONE)
+    assert caught.value.error is Error.NOT_FOUND
+
+
+async def test_nobody_reviews_their_own(house: DaemonHouse, world: World) -> None:
+    await world.founders()
+    await world.log_in(ONE, "chief")
+    session = await outside_the_rules(world, by="1001")
+    async with asyncio.TaskGroup() as hands:
+        hands.create_task(world.step_up(ONE, "chief"))
+        with pytest.raises(Refused, match="somebody else"):
+            await house.review(session, ONE)
+    assert (await house.broken_glass())[0].officer is None
+
+
+async def test_what_somebody_holds_is_their_fingers(house: DaemonHouse, world: World) -> None:
+    chief, _ = await world.founders()
+    assert [each.label for each in await house.credentials(chief)] == ["right_index"]
+    with pytest.raises(Refused) as caught:
+        await house.credentials(SubjectId("sub_nobody"))
+    assert caught.value.error is Error.NOT_FOUND
+
+
+async def test_a_seat_where_nothing_is_asked_takes_nothing(house: DaemonHouse) -> None:
+    with house.watched(ONE):
+        for asked in (
+            lambda: house.answer(ONE, "1234"),
+            lambda: house.ceremony(ONE),
+            lambda: house.signed(ONE, b"{}"),
+            lambda: house.claim(ONE, SubjectId("sub_nobody")),
+        ):
+            with pytest.raises(Refused):
+                asked()
+
+
+@pytest.mark.parametrize("button", [Button.VOUCH, Button.BREAK_GLASS])
+async def test_a_rung_that_the_seat_does_not_offer_is_refused(
+    house: DaemonHouse, config: Config, button: Button
+) -> None:
+    path = config.file
+    path.write_text(TOML.replace('applications = ["resident"]', "ladder = []"), encoding="utf-8")
+    narrow = replace(house, config=load(path))
+    with pytest.raises(Refused, match="does not offer"):
+        await narrow.press(ONE, button)
+
+
+@pytest.mark.parametrize(
+    ("button", "message"), [(Button.VOUCH, Message.COLLEAGUE), (Button.BREAK_GLASS, Message.BREAK_GLASS)]
+)
+async def test_a_rung_of_the_ladder_asks_for_another_person(
+    house: DaemonHouse, world: World, button: Button, message: Message
+) -> None:
+    await house.press(ONE, button)
+    assert world.pipeline.face(ONE).message is message
+
+
+async def test_a_step_up_says_what_it_rests_on_and_when(house: DaemonHouse, world: World) -> None:
+    await world.founders()
+    await world.log_in(ONE, "chief")
+    session = house.who(ONE).session
+    assert session is not None
+    before = world.clock.wall_ms() // 1000
+    async with asyncio.TaskGroup() as hands:
+        hands.create_task(world.step_up(ONE, "chief"))
+        said = await house.step_up(ONE, session, "resident/open")
+    assert (said.stepped_up, said.acr) == (True, "authd:one")
+    assert said.auth_time is not None
+    assert before - 1 <= said.auth_time <= world.clock.wall_ms() // 1000

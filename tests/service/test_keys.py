@@ -18,7 +18,8 @@ def keys(tmp_path: Path) -> Keys:
 
 def test_folders_and_files_let_nobody_else_in(keys: Keys) -> None:
     modes = {path.name: path.stat().st_mode & 0o777 for path in keys.folder.rglob("*")}
-    expected = {"curve": 0o700, "host.key": 0o600, "ledger.key": 0o600, "event.key": 0o600, "router.key": 0o600}
+    expected = {"curve": 0o700, "host.key": 0o600, "ledger.key": 0o600, "event.key": 0o600, "record.key": 0o600}
+    expected["router.key"] = 0o600
     assert modes == expected
     assert keys.folder.stat().st_mode & 0o777 == 0o700
 

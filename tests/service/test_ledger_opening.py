@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+import signal
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -13,11 +15,11 @@ import pytest
 
 from authd.core.model import Kind
 from authd.core.ports import LedgerDown
-from authd.service.ledger import FORMAT, Flaw, LedgerDamaged, LedgerFormat, Reader, Recorded, verify
+from authd.service.ledger import FORMAT, Flaw, LedgerDamaged, LedgerFormat, Reader, Recorded, migrate, presence, verify
 from authd.service.ledger.file import GAP_MARGIN, LedgerFile
 from authd.service.ledger.head import publish, published
-from authd.service.ledger.migrate import STEPS
-from authd.service.ledger.record import place
+from authd.service.ledger.narrow import numbers, told
+from authd.service.ledger.record import decode, place
 from authd.service.ledger.segment import SCHEMAS, segments
 from authd.service.sqlite import Database, SqliteRefused, check_version
 from tests.service.ledgers import BEGIN, SIGNER, HandClock, ended, entry, fill, opened, started
@@ -96,6 +98,9 @@ async def test_a_damaged_ledger_says_what_to_do(
 
 LIES = {
     "block taken out": "DELETE FROM place WHERE of = {seat}",
+    "sessions' block taken out": "DELETE FROM place WHERE of = {sitting}",
+    "sessions told from another row on": "UPDATE meta SET value = 10 WHERE name = 'told'",
+    "sessions told from no row on": "DELETE FROM meta WHERE name = 'told'",
     "block emptied": "UPDATE place SET pairs = x'' WHERE of = {seat}",
     "pair taken out": "UPDATE place SET pairs = substr(pairs, 1, length(pairs) - 16) WHERE of = {seat}",
     "block torn": "UPDATE place SET pairs = substr(pairs, 1, length(pairs) - 1) WHERE of = {seat}",
@@ -109,7 +114,7 @@ LIES = {
 async def test_an_index_that_would_hide_a_row_is_found(tmp_path: Path, lie: str) -> None:
     await fill(tmp_path, 40)
     with editing(only(tmp_path)) as db:
-        db.execute(lie.format(seat=place("seat:counter-0")))
+        db.execute(lie.format(seat=place("seat:counter-0"), sitting=place("sitting:counter-0")))
     assert flaws(tmp_path) & {Flaw.INDEX, Flaw.FILE}
 
 
@@ -214,6 +219,21 @@ async def test_a_leftover_of_an_unfinished_new_month_is_nothing(tmp_path: Path) 
     assert verdict(tmp_path).ok
 
 
+def forget_format_3(db: Database) -> None:
+    """Take away what earlier formats did not have."""
+    db.execute("DROP TABLE recent")
+    db.execute("DROP TABLE tile")
+    db.execute("DELETE FROM meta WHERE name IN ('pruned', 'told')")
+
+
+def make_format_2(path: Path) -> None:
+    """A segment as format 2 wrote it: blocks of everything, no tiles; its blocks are lost here, which is no matter."""
+    with editing(path) as db:
+        db.execute("DELETE FROM place")
+        forget_format_3(db)
+        db.pragma("user_version", 2)
+
+
 async def make_format_1(folder: Path) -> None:
     """A ledger as format 1 wrote it: seats and subjects in the index, no kinds."""
     async with opened(folder) as ledger:
@@ -226,6 +246,7 @@ async def make_format_1(folder: Path) -> None:
         db.execute(SCHEMAS[1][2])
         for of, seq in (("subject:sub_a", 1), ("seat:counter-1", 3), ("subject:sub_a", 3)):
             db.execute("INSERT INTO place VALUES(?, ?, ?)", (place(of), BEGIN, seq))
+        forget_format_3(db)
         db.pragma("user_version", 1)
 
 
@@ -242,6 +263,29 @@ async def test_an_older_ledger_is_migrated_and_its_rows_stay_as_they_were_signed
         assert db.pragma("user_version") == FORMAT
 
 
+async def test_all_months_of_format_2_are_migrated_and_can_be_read_before(tmp_path: Path) -> None:
+    clock = await three_months(tmp_path)
+    for path in segments(tmp_path):
+        make_format_2(path)
+    assert [row.seq for row in Reader(tmp_path).find("seat:counter-1")] == [1, 2, 3, 4, 5, 6]
+    assert verdict(tmp_path).ok
+    async with opened(tmp_path, clock) as ledger:
+        assert [row.seq for row in await ledger.entries("subject:sub_a")] == [1, 2, 3, 4, 5, 6]
+        assert (await ledger.prove(1, 6)).leaf == 1
+    assert verdict(tmp_path).ok
+    for path in segments(tmp_path):
+        with editing(path) as db:
+            assert db.pragma("user_version") == FORMAT
+
+
+async def test_a_migration_goes_on_at_the_month_where_it_stopped(tmp_path: Path) -> None:
+    clock = await three_months(tmp_path)
+    make_format_2(segments(tmp_path)[2])
+    async with opened(tmp_path, clock) as ledger:
+        await ledger.append(started(9))
+    assert verdict(tmp_path).ok
+
+
 def rows(folder: Path) -> list[bytes]:
     reader = Reader(folder)
     try:
@@ -253,17 +297,146 @@ def rows(folder: Path) -> list[bytes]:
 async def test_a_migration_that_fails_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await make_format_1(tmp_path)
 
-    def fail(db: Database) -> None:
+    def fail(db: Database, *_: object) -> None:
         db.execute("DELETE FROM place")
         raise apsw.FullError("no space")
 
     with monkeypatch.context() as patch:
-        patch.setitem(STEPS, 1, fail)
+        patch.setattr(migrate, "renew", fail)
         with pytest.raises(LedgerDown, match="full"):
             async with opened(tmp_path):
                 pass
     async with opened(tmp_path) as ledger:
         assert list(await ledger.anchors()) == ["tpl_1"]
+
+
+def make_format_3(path: Path) -> None:
+    """A segment as format 3 wrote it: the sessions of a seat are not told from its other rows."""
+    with editing(path) as db:
+        seats = {row.entry.seat for row in map(decode, (raw for (raw,) in db.execute("SELECT bytes FROM entry")))}
+        db.executemany("DELETE FROM place WHERE of = ?", [(place(f"sitting:{seat}"),) for seat in seats])
+        db.execute("DELETE FROM meta WHERE name = 'told'")
+        db.pragma("user_version", 3)
+
+
+def version_of(path: Path) -> int:
+    with editing(path) as db:
+        return int(db.pragma("user_version"))
+
+
+async def test_months_of_format_3_answer_as_they_did_and_only_the_last_goes_on(tmp_path: Path) -> None:
+    clock = await three_months(tmp_path)
+    begin, until = BEGIN - 1, clock.wall_ms + 86_400_000
+    before = presence(Reader(tmp_path), "counter-1", begin, until)
+    assert [stay.first for stay in before] == [1, 3, 5]
+    for path in segments(tmp_path):
+        make_format_3(path)
+    assert presence(Reader(tmp_path), "counter-1", begin, until) == before
+    assert verdict(tmp_path).ok
+    async with opened(tmp_path, clock) as ledger:
+        assert await ledger.presence("counter-1", begin, until) == before
+        await ledger.append(started(7))
+        await ledger.append(entry(Kind.VIEW_OPENED, 7))
+        await ledger.append(ended(7))
+        await ledger.checkpoint()
+        assert [stay.first for stay in await ledger.presence("counter-1", begin, until)] == [1, 3, 5, 7]
+    assert verdict(tmp_path).ok
+    assert [version_of(path) for path in segments(tmp_path)] == [3, 3, FORMAT, FORMAT]
+    assert [stay.last for stay in presence(Reader(tmp_path), "counter-1", begin, until)] == [2, 4, 6, 9]
+
+
+async def test_an_end_far_behind_its_start_is_found_among_rows_of_format_3(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with opened(tmp_path, clock) as ledger:
+        await ledger.append(started(1))
+        clock.step(60 * 3_600)
+        await ledger.append(entry(Kind.VIEW_OPENED, 1))
+        await ledger.append(ended(1, why="crash"))
+    make_format_3(only(tmp_path))
+    (before,) = presence(Reader(tmp_path), "counter-1", BEGIN, BEGIN + 1)
+    async with opened(tmp_path, clock) as ledger:
+        (after,) = await ledger.presence("counter-1", BEGIN, BEGIN + 1)
+    assert (before.last, after) == (3, before)
+
+
+async def test_a_month_that_goes_on_from_format_3_tells_sessions_from_there_on(tmp_path: Path) -> None:
+    clock = HandClock()
+    async with opened(tmp_path, clock) as ledger:
+        await ledger.append(started(1))
+    make_format_3(only(tmp_path))
+    for number in range(2):  # what is known of where it goes on stays as it was
+        async with opened(tmp_path, clock) as ledger:
+            await ledger.append(entry(Kind.VIEW_OPENED, 1))
+            await ledger.append(entry(Kind.SESSION_KEPT, 1))
+            (stay,) = await ledger.presence("counter-1", BEGIN, BEGIN)
+            assert len(stay.steps) == number + 1
+    with editing(only(tmp_path)) as db:
+        assert (told(db), db.pragma("user_version")) == (1, FORMAT)
+        assert numbers(db, place("sitting:counter-1"), BEGIN, BEGIN) == [3, 5]
+    assert verdict(tmp_path).ok
+
+
+async def test_a_ledger_that_fails_to_go_on_from_format_3_is_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(tmp_path) as ledger:
+        await ledger.append(started(1))
+    make_format_3(only(tmp_path))
+
+    def fail(db: Database) -> int:
+        db.execute("INSERT OR REPLACE INTO meta VALUES('told', 0)")
+        raise apsw.FullError("no space")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(migrate, "placed", fail)
+        with pytest.raises(LedgerDown, match="full"):
+            async with opened(tmp_path):
+                pass
+    with editing(only(tmp_path)) as db:
+        assert (told(db), db.pragma("user_version")) == (1 << 62, 3)
+    async with opened(tmp_path) as ledger:
+        assert await ledger.unfinished() == [started(1)]
+    assert verdict(tmp_path).ok
+
+
+@pytest.mark.real
+async def test_a_ledger_that_is_killed_while_it_goes_on_from_format_3_is_the_old_or_the_new(tmp_path: Path) -> None:
+    async with opened(tmp_path) as ledger:
+        await ledger.append(started(1))
+    make_format_3(only(tmp_path))
+    for where, version in (("segments", 3), ("placed", 3), ("opened", FORMAT)):
+        open_and_kill(tmp_path, where)
+        assert version_of(only(tmp_path)) == version
+    async with opened(tmp_path) as ledger:
+        await ledger.append(ended(1))
+        (stay,) = await ledger.presence("counter-1", BEGIN, BEGIN)
+    assert (stay.first, stay.last) == (1, 2)
+    assert verdict(tmp_path).ok
+
+
+def open_and_kill(folder: Path, where: str) -> None:
+    command = [sys.executable, "-c", KILLED, str(folder), where]
+    killed = subprocess.run(command, check=False, timeout=60)
+    assert killed.returncode == -signal.SIGKILL
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from authd.core.model import Instant
+from authd.service.ledger import migrate
+from authd.service.ledger.file import LedgerFile
+from authd.service.sqlite import connect
+from tests.service.ledgers import BEGIN, SIGNER
+folder, where = Path(sys.argv[1]), sys.argv[2]
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+file = LedgerFile(folder, SIGNER, "boot-1", connect)
+if hasattr(migrate, where):
+    setattr(migrate, where, killed)
+file.open(Instant(0), BEGIN)
+killed()
+"""
 
 
 async def test_a_newer_ledger_is_not_touched(tmp_path: Path) -> None:

@@ -55,6 +55,11 @@ def only(folder: Path) -> Path:
 def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """10,000 rows; a signed checkpoint every 10 rows."""
     folder = tmp_path_factory.mktemp("large")
+    make_large(folder)
+    return folder
+
+
+def make_large(folder: Path) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("authd.service.ledger.file.MILESTONE", STRETCH)
         file = LedgerFile(folder, SIGNER, "boot-1", connect)
@@ -63,7 +68,6 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
             entries = [ended(number // 2) if number % 2 else started(number // 2) for number in range(at, at + STRETCH)]
             file.commit(file.encode([(one, BEGIN + at) for one in entries]), sign=True)
         file.close()
-    return folder
 
 
 def test_every_single_row_change_in_10000_rows_is_found(large: Path, monkeypatch: pytest.MonkeyPatch) -> None:

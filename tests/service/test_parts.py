@@ -206,6 +206,8 @@ def test_simulators_are_found_where_they_are_allowed(configure: Configure) -> No
 class Errs:
     """A verifier that says how often it errs."""
 
+    checkers = frozenset({"fido2"})
+
     def __init__(self, **fmr: float | None) -> None:
         self._fmr = fmr
 
@@ -229,6 +231,12 @@ def test_the_worst_modality_bounds_a_seat() -> None:
     assert bound({"vein", "fingerprint"}, vein=1e-7, fingerprint=1e-6) == pytest.approx(5e-5)
     assert bound(set()) is None
     assert bound({"vein"}, vein=None) is None
+
+
+def test_what_compares_nothing_bounds_nothing() -> None:
+    assert bound({"vein", "fido2"}, vein=1e-7) == pytest.approx(5e-6)
+    assert bound({"fido2"}) == 0.0
+    assert bound({"vein", "fido2"}, vein=None) is None
 
 
 def test_where_one_reader_asks_for_two_fingers_the_seat_does() -> None:

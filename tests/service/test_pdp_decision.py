@@ -15,18 +15,21 @@ from hypothesis import strategies as st
 from authd.core.model import (
     HOUR,
     SECOND,
+    Acr,
     Action,
     Decision,
     Factor,
     Grade,
     Handover,
     Limits,
+    Load,
     Message,
     Request,
     SeatId,
     SubjectId,
 )
 from authd.service.pdp import Bundle, LocalTime, PersonAttrs, SystemAttrs, cedar, decision, local_time, read
+from authd.service.pdp.asked import thousandths
 from tests.service.pdp_help import CLERK, COUNTER, GONE, LOGIN, NOON, OFFICE, OTHER, STEP_UP, hall, pdp, shipped, site
 
 
@@ -53,7 +56,8 @@ def test_refusals_carry_their_rule_and_the_message_for_the_screen() -> None:
     night = replace(NOON, minute=1300)
     assert refused(pdp(time=night).decide(LOGIN), "base.hours.duty", message=Message.REFUSED_HOURS)
     pin = replace(LOGIN, factors=frozenset({Factor.PIN}))
-    assert refused(pdp().decide(pin), "base.evidence.person", message=Message.REFUSED_FACTORS)
+    both = ("base.evidence.person", "base.shift.two-factors")
+    assert refused(pdp().decide(pin), *both, message=Message.REFUSED_FACTORS)
 
 
 def test_the_least_telling_message_wins() -> None:
@@ -83,12 +87,57 @@ def test_an_untrusted_clock_opens_nothing_unless_settings_say_so(tmp_path: Path)
 
 
 def test_a_shift_begins_with_two_factors_where_settings_say_so(tmp_path: Path) -> None:
-    bundle = read(site(tmp_path, settings="[rules]\nshift_may_begin_with_one_factor = false\n"))
+    bundle = read(site(tmp_path, settings="[rules]\nseat_key_counts = false\n"))
+    one = read(site(tmp_path, settings="[rules]\nshift_may_begin_with_one_factor = true\n"))
     both = replace(LOGIN, factors=frozenset({Factor.VEIN, Factor.KEY}), grade=Grade.SIGNED)
     later = replace(LOGIN, shift_open=True, fresh=LOGIN.factors)
-    assert refused(pdp(bundle).decide(LOGIN), "base.shift.two-factors", message=Message.REFUSED_FACTORS)
+    asked = pdp(bundle).decide(LOGIN)
+    assert (asked.rules, asked.message, asked.permitted) == (("base.shift.two-factors",), Message.ANOTHER_FACTOR, False)
+    assert asked.another_factor
+    assert pdp(one).decide(replace(LOGIN, factors=frozenset({Factor.VEIN}))).permitted
     assert pdp(bundle).decide(both).permitted
     assert pdp(bundle).decide(later).permitted
+
+
+VEIN_ALONE = replace(LOGIN, factors=frozenset({Factor.VEIN}))
+
+
+def test_another_factor_is_asked_for_only_where_it_would_be_enough() -> None:
+    assert pdp().decide(VEIN_ALONE).another_factor
+    assert not pdp(time=replace(NOON, minute=1300)).decide(VEIN_ALONE).another_factor
+    assert not pdp().decide(replace(VEIN_ALONE, subject=OTHER)).another_factor  # nobody permits them this seat
+    assert not pdp().decide(replace(VEIN_ALONE, subject=GONE)).another_factor
+    assert not pdp().decide(replace(VEIN_ALONE, margin=0.001)).another_factor
+    assert not pdp().decide(LOGIN).another_factor
+
+
+def test_a_second_person_is_asked_for_and_opens_the_seat_at_night_for_an_hour() -> None:
+    night = pdp(time=replace(NOON, minute=1300))
+    first = replace(VEIN_ALONE, action=Action.BREAK_GLASS, subject=OTHER)
+    asked = night.decide(first)
+    assert (asked.permitted, asked.another_factor, asked.message) == (False, True, Message.SECOND_PERSON)
+    opened = night.decide(replace(first, helper=CLERK))
+    assert (opened.permitted, opened.limits.overall) == (True, 3_600 * SECOND)
+    assert not night.decide(replace(first, helper=GONE)).permitted
+    assert not night.decide(replace(first, helper=SubjectId("sub_nobody"))).permitted
+    assert not night.decide(replace(first, helper=OTHER)).another_factor
+
+
+def test_a_colleagues_word_is_of_the_same_section_and_of_this_month() -> None:
+    vouched = replace(LOGIN, factors=frozenset({Factor.VEIN, Factor.VOUCH}), helper=CLERK, subject=SubjectId("sub_new"))
+    point = pdp()
+    point.directory.update(PersonAttrs(SubjectId("sub_new"), "resident"))
+    assert point.decide(vouched).permitted
+    assert refused(point.decide(replace(vouched, vouches=3)), "base.vouch.month")
+    assert refused(point.decide(replace(vouched, helper=OTHER)), "base.vouch.same-section")
+
+
+def test_a_step_up_says_how_much_it_asks() -> None:
+    one = replace(STEP_UP, shift_open=True, fresh=frozenset({Factor.VEIN}))
+    assert pdp().decide(one).permitted
+    two = replace(one, acr=Acr.TWO)
+    assert pdp().decide(two).another_factor
+    assert pdp().decide(replace(two, fresh=frozenset({Factor.VEIN, Factor.KEY}), grade=Grade.SIGNED)).permitted
 
 
 def test_what_began_the_shift_is_not_fresh() -> None:
@@ -187,7 +236,7 @@ def test_a_change_of_a_person_counts_at_once() -> None:
     [(0.02, 20), (0.0199, 19), (-0.0001, -1), (math.inf, 1_000_000), (-math.inf, -1_000_000), (math.nan, -1_000_000)],
 )
 def test_margins_are_rounded_down(margin: float, seen: int) -> None:
-    assert decision.thousandths(margin) == seen
+    assert thousandths(margin) == seen
 
 
 def test_a_margin_below_the_minimum_is_refused() -> None:
@@ -257,10 +306,19 @@ _requests = st.builds(
     resource=st.sampled_from(["", "resident-record", "resident-record/address"]) | st.text(max_size=8),
     fresh=st.frozensets(st.sampled_from(Factor)),
     owner=st.none() | _ids,
+    helper=st.none() | _ids,
+    vouches=st.integers(0, 4),
+    acr=st.sampled_from(Acr),
+    max_age=st.none() | st.integers(0, 3_600),
+    break_glass=st.booleans(),
+    load=st.none() | st.builds(Load, st.text(max_size=8), st.integers(-1, 10**9), st.text(max_size=8), st.booleans()),
+)
+CARRY_OUT = replace(
+    STEP_UP, action=Action.CARRY_OUT, owner=None, helper=OTHER, load=Load("export", 10, "usb", covered=True)
 )
 _near = st.builds(
     replace,
-    st.sampled_from([LOGIN, STEP_UP, replace(LOGIN, action=Action.KEEP_SESSION, owner=CLERK)]),
+    st.sampled_from([LOGIN, STEP_UP, replace(LOGIN, action=Action.KEEP_SESSION, owner=CLERK), CARRY_OUT]),
     factors=st.frozensets(st.sampled_from(Factor), min_size=1),
     margin=st.floats(0, 0.2),
     owner=st.sampled_from([None, CLERK, OTHER]),
@@ -297,7 +355,13 @@ def test_whoever_is_permitted_is_known_and_showed_a_factor(
     assert point.directory.seat(request_.seat)
     assert shown & {Factor.VEIN, Factor.FINGERPRINT, Factor.KEY, Factor.CARD}
     assert request_.grade in {Grade.SIGNED, Grade.MATCHED}
-    assert request_.action is Action.OPEN_SESSION or request_.owner == request_.subject
+    owned = request_.action in (Action.KEEP_SESSION, Action.STEP_UP, Action.UPDATE_TEMPLATE)
+    assert request_.owner == request_.subject or not owned
+    assert request_.action not in (Action.BREAK_GLASS, Action.CARRY_OUT) or request_.helper not in (
+        None,
+        request_.subject,
+    )
+    assert request_.action is not Action.CARRY_OUT or (request_.load and request_.load.covered)
 
 
 @settings(max_examples=100, deadline=None)
@@ -308,7 +372,8 @@ def test_every_question_the_decision_point_asks_is_one_of_the_schema(
     """Decisions do without the schema for speed; what is checked here once must then hold always."""
     bundle, known, seen = sites[1], hall(), list[str]()
     known.set_systems([SystemAttrs(request_.resource.partition("/")[0])])
-    for subject in (request_.subject, request_.owner or request_.subject):
+    for subject in {request_.subject, request_.owner, request_.helper} - {None}:
+        assert subject is not None
         known.update(PersonAttrs(subject, "resident", groups=frozenset({"g"}), seats=frozenset({request_.seat})))
     asked = replace(request_, seat=COUNTER)
     seen = [piece for piece in (known.person(asked.subject), known.system(asked.resource.partition("/")[0])) if piece]
@@ -332,3 +397,17 @@ def test_when_a_rule_fails_nothing_is_permitted(
     found = pdp(bundle).decide(request_)
     assert not found.permitted
     assert {"pdp.error", "pdp.missing"} & set(found.rules)
+
+
+def test_what_leaves_takes_two_people_and_a_system_that_is_not_silent() -> None:
+    """The cases say the rest; here: what the daemon hands over reaches the rules."""
+    point = pdp()
+    mate = SubjectId("sub_mate")
+    point.directory.update(PersonAttrs(mate, "resident"))
+    assert point.decide(replace(CARRY_OUT, helper=mate)).rules == ("base.carry-out.section",)
+    assert point.decide(CARRY_OUT).rules == ("base.carry-out.colleague",)
+    assert point.decide(replace(CARRY_OUT, helper=mate, break_glass=True)).rules == ("base.carry-out.break-glass",)
+    silent = Load("export", 10, "usb", covered=False)
+    assert point.decide(replace(CARRY_OUT, helper=mate, load=silent)).rules == ("base.carry-out.flags",)
+    assert not point.decide(replace(CARRY_OUT, helper=mate, load=None)).permitted
+    assert point.decide(replace(CARRY_OUT, helper=mate, resource="unknown")).rules == (decision.MISSING,)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import date
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from authd.core.model import HOUR, MINUTE, SECOND, Handover
-from authd.service.pdp import AUTO, BundleError, installed, settings
+from authd.service.pdp import AUTO, BundleError, installed, next_duty, settings
 from authd.service.pdp.settings import Hours, Settings, parse
 
 
@@ -35,6 +36,14 @@ def test_values_are_read() -> None:
     assert found.hours_of("counter", "tax") == Hours()
 
 
+def test_what_is_due_on_the_next_working_day() -> None:
+    found = parse('[calendar]\nholidays = ["2026-11-23"]\n')
+    assert next_duty(found, date(2026, 11, 19), "counter", "resident") == date(2026, 11, 20)
+    assert next_duty(found, date(2026, 11, 20), "counter", "resident") == date(2026, 11, 24)  # a holiday on Monday
+    never = parse("[hours.default]\ndays = []\n")
+    assert next_duty(never, date(2026, 11, 20), "counter", "resident") == date(2026, 11, 27)
+
+
 @pytest.mark.parametrize(
     ("text", "error"),
     [
@@ -45,6 +54,16 @@ def test_values_are_read() -> None:
         ("[seat.office]\noverall_s = 43201", "settings.toml:2: overall_s must be <= 43200 (standard: NIST"),
         ("[seat.counter]\nabsence_s = 61", "settings.toml:2: absence_s must be <= 60 ("),
         ("[seat.counter]\nfreshness_s = 11", "settings.toml:2: freshness_s must be <= 10 ("),
+        (
+            "[seat.counter]\nremoval_grace_s = 0.9",
+            "settings.toml:2: removal_grace_s must be <= 0.8 (authd invariant I3",
+        ),
+        ("[carryout]\nexpires_h = 25", "settings.toml:2: expires_h must be <= 24 (authd feature 13"),
+        ("[carryout]\nreturn_days = 32", "settings.toml:2: return_days must be <= 31 (authd feature 13"),
+        ("[carryout]\nmost_rows = 10000001", "settings.toml:2: most_rows must be <= 1e+07 ("),
+        ("[carryout]\ntrip_session = 0", "settings.toml:2: trip_session must be >= 1 ("),
+        ("[rules]\nvouches_a_month = 4", "settings.toml:2: vouches_a_month must be <= 3 ("),
+        ("[rules]\nbreak_glass_s = 3601", "settings.toml:2: break_glass_s must be <= 3600 ("),
         ("[seat.counter]\nidle_s = 0", "settings.toml:2: idle_s must be >= 5 ("),
         ("[seat.counter]\nidle_s = nan", "settings.toml:2: idle_s must be <= 300 ("),
         ("[seat.counter]\nidle_s = true", "settings.toml:2: idle_s must be a number, got True"),

@@ -45,7 +45,7 @@ async def said(web: tuple[socket.socket, socket.socket], answer: bytes, *, ends:
     if ends:
         theirs.shutdown(socket.SHUT_WR)
     found = Screen({"listen": "127.0.0.1:8780"})
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await found._serve(ours)  # pyright: ignore[reportPrivateUsage] - without a process of its own
     return found
 
@@ -142,7 +142,7 @@ async def _at_once(channel: object, size: int) -> bytes:
 
 def test_the_settings_are_what_the_web_process_reads(tmp_path: Path) -> None:
     (tmp_path / "authd.toml").write_text(
-        '[seat.counter-1]\nname_ja = "窓口1"\napplications = ["resident"]\n'
+        '[seat.counter-1]\nname_ja = "窓口1"\napplications = ["resident", "db"]\n[application.db]\n'
         '[application.resident]\nurl = "http://127.0.0.1:8790/"\n'
         '[section.resident]\nname_ja = "市民課"\n[web]\nlisten = "127.0.0.1:8780"\n',
         encoding="utf-8",
@@ -154,5 +154,6 @@ def test_the_settings_are_what_the_web_process_reads(tmp_path: Path) -> None:
     seat = read.seat("counter-1")
     assert seat is not None
     assert (seat.name_ja, seat.key_file) == ("窓口1", "/keys/seat-counter-1.key")
+    assert [each.id for each in read.applications] == list(seat.applications) == ["resident"], "db is no page"
     assert read.sections["resident"]["ja"] == "市民課"
     assert "s" * 40 not in json.dumps(told), "the router's secret"

@@ -225,7 +225,8 @@ def make_format_1(path: Path) -> None:
     """A store as format 1 wrote it: people without kana."""
     path.parent.mkdir(parents=True)
     db = Database(apsw.Connection(str(path)))
-    old = [sql.replace(", kana TEXT NOT NULL DEFAULT ''", "") for sql in store_file.SCHEMA]
+    then = [sql for sql in store_file.SCHEMA if "signature" not in sql]
+    old = [sql.replace(", kana TEXT NOT NULL DEFAULT ''", "") for sql in then]
     for statement in (f"PRAGMA application_id = {store_file.APPLICATION_ID}", "PRAGMA user_version = 1", *old):
         db.execute(statement)
     db.execute("INSERT INTO meta VALUES('id', 'sto_1')")
@@ -245,8 +246,10 @@ async def test_an_older_store_is_migrated_with_all_it_holds(path: Path) -> None:
         assert await store.load() == {"seat:counter-1": Counter(2, boot="boot")}
         assert await store.claim(SeatId("counter-1")) == 42
         await store.save_person(SATO)
+        assert await store.keep_signature("tpl_1@1", 5)
     async with opened(path) as store:
         assert store.people == {SATO.subject: SATO}
+        assert await store.signatures() == {"tpl_1@1": 5}
 
 
 async def test_a_migration_that_fails_leaves_the_old_store(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,3 +301,35 @@ async def test_a_closed_store_refuses(path: Path) -> None:
         pass
     with pytest.raises(StoreError):
         await store.load()
+
+
+@pytest.mark.parametrize(
+    ("counts", "good"),
+    [
+        ([0, 0], True),
+        ([1, 2], True),
+        ([1, 100], True),
+        ([0, 1], True),
+        ([1, 1], False),
+        ([2, 1], False),
+        ([1, 0], False),
+    ],
+)
+async def test_a_signature_counter_only_goes_on_also_across_a_restart(
+    path: Path, counts: list[int], good: bool
+) -> None:
+    first, second = counts
+    async with opened(path) as store:
+        assert await store.keep_signature("tpl_1@1", first)
+    async with opened(path) as store:
+        assert await store.keep_signature("tpl_1@1", second) is good
+        assert await store.signatures() == {"tpl_1@1": second if good else first}
+
+
+async def test_who_is_erased_leaves_no_counter(path: Path) -> None:
+    async with opened(path) as store:
+        await store.save_person(SATO)
+        await store.save_template(template())
+        await store.keep_signature("tpl_1@1", 1)
+        await store.erase(SATO.subject)
+        assert await store.signatures() == {}

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="module")]
 
 SEAT = "counter-1"
 INDEX, MIDDLE = "right_index", "left_middle"
+PATIENCE_S = 60.0
 ROW = "[[roster]]\npeople = 20\nfingers = {}\nthreshold = {}\nmargin = 0.04\nfnir_percent = 1.0\nbound = 5e-06\n"
 
 
@@ -64,28 +65,29 @@ class TwoFingers(Stage):
         )
         async with aclosing(steps):
             asked = None
-            while (step := await self._next(steps, SEAT, asked)) is not None:
+            while (step := await self.next_step(steps, SEAT, asked)) is not None:
                 asked = person if step.step == "touch" else None
                 if asked is not None:
                     self.finger = step.finger
-                    await self._press(SEAT, asked)
+                    await self.press(SEAT, asked)
 
-    async def touch(self, seat: str, person: Staff, *, span_ms: int = TOUCH_MS, how: str = "TOUCH") -> None:
-        """Lay the finger that it is about on the reader, once it waits for one."""
-        await self.send(f"{vein(seat)} AWAIT 5000")
+    async def put_down(self, seat: str, person: Staff, *, span_ms: int = TOUCH_MS, how: str = "TOUCH") -> None:
+        """Lay the finger that it is about on the reader now."""
         await self.send(f"{vein(seat)} {how} {person.staff_number} {self.finger} {span_ms}")
 
     async def lay(self, person: Staff, finger: str) -> None:
         """Lay this finger on the reader, and no other before it is lifted."""
         self.finger = finger
-        await self._press(SEAT, person)
+        await self.press(SEAT, person)
 
     async def until(self, so: Callable[[dict[str, Any]], bool], person: Staff, finger: str) -> None:
         """Lay a finger until something is so at the seat; a reader may ask for it again (that is no try)."""
         async with self.door() as door:
             for _ in range(5):
                 await self.lay(person, finger)
-                for _ in range(60):
+                await self.lifted(SEAT)
+                await self.awaited(SEAT)  # what was made of this touch is said now, if it was anything
+                for _ in range(100):
                     status: Any = await door.status()
                     if so(status["seats"][SEAT]):
                         return
@@ -100,6 +102,13 @@ class TwoFingers(Stage):
             lambda seat: seat["state"] == "active" or len(self.rows(Kind.ATTEMPT_NOT_RECOGNISED)) > before, *second
         )
         return await who(self) is not None
+
+    async def row(self, kind: Kind) -> Entry:
+        """Wait for the newest row of this kind: a session's start follows its grant, which alone was waited for."""
+        async with asyncio.timeout(PATIENCE_S):
+            while not (rows := self.rows(kind)):  # noqa: ASYNC110 - the ledger of another process
+                await asyncio.sleep(0.02)
+        return rows[-1]
 
     def rows(self, kind: Kind) -> list[Entry]:
         """What the ledger holds of this kind at the seat."""
@@ -140,7 +149,9 @@ async def test_two_fingers_start_a_session_and_both_are_in_the_ledger(stage: Two
     for _ in range(3):  # one of a pair may be too poor a picture for both
         if await stage.pair((ann, INDEX), (ann, MIDDLE)):
             break
-    started = stage.rows(Kind.SESSION_STARTED)[-1]
+    else:
+        raise AssertionError(stage.said())
+    started = await stage.row(Kind.SESSION_STARTED)
     assert started.data["fingers"] == f"{INDEX},{MIDDLE}"
     assert str(started.data["reference"]).count("tpl_") == 2
     assert started.data["first"]

@@ -95,7 +95,7 @@ class InProcess:
 async def running(verifier: ChildVerifier) -> AsyncGenerator[ChildVerifier, None]:
     task = asyncio.ensure_future(verifier.run())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await verifier.ready.wait()
         yield verifier
     finally:
@@ -253,7 +253,7 @@ async def test_while_the_child_is_away_nobody_can_be_identified_and_then_all_is_
     with pytest.raises(Unavailable):
         await verifier.identify(sample(), [A])
     verifier.up(verifier.keeper)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await verifier.ready.wait()
     assert isinstance(await verifier.identify(sample(), [A]), Candidate)
 
@@ -262,7 +262,7 @@ async def test_a_store_that_fails_leaves_the_seat_closed(verifier: ChildVerifier
     store.broken = True
     verifier.down(Fault.CRASHED, "")
     verifier.up(verifier.keeper)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await child(verifier).given_up.wait()
     assert not verifier.ready.is_set()
 
@@ -302,7 +302,7 @@ async def test_a_spoiled_record_is_named_and_not_counted(verifier: ChildVerifier
     store.sealed = Sealed(store.sealed.keys, [mine, swapped])
     verifier.ready.clear()
     await verifier.reload()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await verifier.ready.wait()
     assert verifier.spoiled == {theirs.reference}
     assert verifier.templates("vein", [A, B]) == 1
@@ -315,7 +315,7 @@ async def test_through_a_real_child_that_is_killed(made: ChildVerifier, store: S
         assert isinstance(await verifier.identify(sample(), [A]), Candidate)
         assert made.keeper.pid is not None
         os.kill(made.keeper.pid, signal.SIGKILL)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await store.asked.get()
             await store.asked.get()  # read again: another child is up
             await verifier.ready.wait()

@@ -1,8 +1,8 @@
-"""Writes docs/reference/asyncapi.json, the AsyncAPI 3.0 document of what followers receive.
+"""Writes docs/reference/asyncapi.json, the AsyncAPI 3.0 document of what may be asked and of what followers receive.
 
     python -m authd.service.bus.asyncapi > docs/reference/asyncapi.json
 
-A test compares the file with what this writes, so a new kind of event is a change of the document too.
+A test compares the file with what this writes, so a new kind of event, and a new verb, is a change of the document too.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import msgspec
 
 from authd.core.model import EVENT_KINDS, EndReason, Kind
 from authd.service.bus.envelope import APPLICATION_KINDS, TYPE_PREFIX, CloudEvent
+from authd.service.bus.table import VERBS
+from authd.service.bus.wire import Call
 
 SUMMARIES: Final = {
     Kind.SESSION_STARTED: "A person is at the seat: verified, permitted and durably recorded.",
@@ -30,10 +32,45 @@ SUMMARIES: Final = {
     Kind.ENROLMENT_CREATED: "A template was made; its digest is anchored here.",
     Kind.ENROLMENT_UPDATED: "A newer version of a template is anchored here, or what became of it.",
     Kind.ENROLMENT_DISABLED: "A person was disabled.",
+    Kind.ENROLMENT_REVOKED: "One key, card or finger of a person was revoked; the person stays.",
     Kind.POLICY_LOADED: "A policy bundle is in force.",
     Kind.POLICY_REFUSED: "A policy bundle was refused; the one before goes on.",
-    Kind.LEDGER_GAP: "Entries could not be recorded for a time.",
+    Kind.LEDGER_GAP: "Entries could not be recorded for a time, authd did not run, or the wall clock was set.",
+    Kind.LEDGER_RETIRED: "Months older than they are kept were let go of.",
     Kind.VIEW_OPENED: "An application reports that a record was opened.",
+    Kind.VIEW_REFUSED: "A report of a view, or a wish to see a record, was refused, for the reason given.",
+    Kind.VIEW_ACKNOWLEDGED: "A protected record was opened with a fresh touch, a purpose and the checklist.",
+    Kind.FLAG_REQUESTED: "A first person asks that a record be protected, or protected no more.",
+    Kind.FLAG_SET: "Two persons have put a record under protection.",
+    Kind.FLAG_RENEWED: "Two persons have renewed a protection.",
+    Kind.FLAG_RELEASED: "Two persons have ended a protection.",
+    Kind.FLAG_DROPPED: "A request about a protection came to nothing.",
+    Kind.FLAG_HELD: "A linked system holds this version of the registry, or has fallen silent with it.",
+    Kind.CARRYOUT_REQUESTED: "Somebody asks to carry data out: rows, purpose, destination, expiry.",
+    Kind.CARRYOUT_GRANTED: "A second person allowed it with a fresh touch.",
+    Kind.CARRYOUT_REFUSED: "It was not allowed.",
+    Kind.CARRYOUT_USED: "The single-use capability was spent.",
+    Kind.CARRYOUT_EXPORTED: "What left is known by its fingerprints and canary rows.",
+    Kind.CARRYOUT_CLOSED: "What was carried out came back, or was erased.",
+    Kind.CARRYOUT_BLOCKED: "Something would have left without a capability.",
+    Kind.CARRYOUT_TRIPPED: "More records were opened than a person's work explains.",
+    Kind.CARRYOUT_OVERDUE: "What was carried out is still out after its day.",
+    Kind.CARRYOUT_BASELINE: "A data set that existed before is known by its fingerprints from now on.",
+    Kind.PROCEDURE_STARTED: "A checklist was begun.",
+    Kind.PROCEDURE_ANSWERED: "One step of a checklist was answered.",
+    Kind.PROCEDURE_FINISHED: "A checklist ended, with its result and how long it took.",
+    Kind.REVIEW_SIGNED: "A supervisor signed a month's review with a touch.",
+    Kind.REVIEW_ESCALATED: "A review was not signed in time.",
+    Kind.DISCIPLINE_NOTED: "A login or logout outside the roster, a seat left open, or an owner seen elsewhere.",
+    Kind.COVER_LOST: "A seat's desktop could not be covered, or what covers it died.",
+    Kind.CREDENTIAL_SEALED: "A password of an old system was handed over to authd.",
+    Kind.CREDENTIAL_ROTATED: "A password of an old system was changed to one that nobody knows.",
+    Kind.UNATTRIBUTED_FOUND: "Something is logged in to a wired system and belongs to no session.",
+    Kind.UNATTRIBUTED_ENDED: "It was ended, as the rules say.",
+    Kind.ROSTER_IMPORTED: "A roster of staff and shifts was imported.",
+    Kind.SEAT_ENROLLED: "The seat's own key, public half, is anchored here.",
+    Kind.BREAKGLASS_OPENED: "Two people opened a session outside the rules; a review is due.",
+    Kind.BREAKGLASS_REVIEWED: "An officer has reviewed it.",
 }
 
 
@@ -67,8 +104,9 @@ class BeatItem(msgspec.Struct):
 def document() -> dict[str, Any]:
     """Return the document."""
     _, schemas = msgspec.json.schema_components(
-        [SignedEvent, LockItem, BeatItem], ref_template="#/components/schemas/{name}"
+        [SignedEvent, LockItem, BeatItem, *VERBS], ref_template="#/components/schemas/{name}"
     )
+    requests = {f"request.{_verb(call)}": _request(call) for call in sorted(VERBS, key=_verb)}
     kinds = sorted(EVENT_KINDS, key=lambda kind: kind.value)
     messages = {kind.value: _event(kind) for kind in kinds}
     messages["lock"] = _item("LockItem", "A session is over, told ahead of its row.")
@@ -76,20 +114,25 @@ def document() -> dict[str, Any]:
     return {
         "asyncapi": "3.0.0",
         "info": {
-            "title": "authd session events",
+            "title": "authd doors and session events",
             "version": "1.0.0",
-            "description": "What `follow` and the tap deliver; how to ask for it is in door.md.",
+            "description": "What the doors are asked, and what `follow` and the tap deliver. The rest is in door.md.",
             "license": {"name": "Apache-2.0"},
         },
         "defaultContentType": "application/json",
         "channels": {
             "follow": _channel("Every event after a number, once, in order.", messages),
             "tap": _channel("The same, live, and it may lose.", messages),
+            "door": _channel("Requests: one JSON object each, on a line or in a frame.", requests),
         },
         "operations": {
-            f"{name}Events": {"action": "send", "channel": {"$ref": f"#/channels/{name}"}} for name in ("follow", "tap")
+            "ask": {"action": "receive", "channel": {"$ref": "#/channels/door"}},
+            **{
+                f"{name}Events": {"action": "send", "channel": {"$ref": f"#/channels/{name}"}}
+                for name in ("follow", "tap")
+            },
         },
-        "components": {"messages": messages, "schemas": schemas},
+        "components": {"messages": messages | requests, "schemas": schemas},
     }
 
 
@@ -108,6 +151,21 @@ def _event(kind: Kind) -> dict[str, Any]:
         "payload": {"allOf": [{"$ref": "#/components/schemas/SignedEvent"}, type_]},
         "x-authd-told": told,
     }
+
+
+def _request(call: type[Call]) -> dict[str, Any]:
+    verb = VERBS[call]
+    return {
+        "name": _verb(call),
+        "summary": (call.__doc__ or "").strip().splitlines()[0],
+        "payload": {"$ref": f"#/components/schemas/{call.__name__}"},
+        "x-authd-asked-by": sorted(role.value for role in verb.roles),
+        "x-authd-answered": "stream" if verb.stream is not None else "once",
+    }
+
+
+def _verb(call: type[Call]) -> str:
+    return str(call.__struct_config__.tag)
 
 
 def _item(schema: str, summary: str) -> dict[str, Any]:

@@ -4,47 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, Final
 
 from authd.core.ports import LedgerDown, PortError
-from authd.service.bus import follow, verbs, wire
-from authd.service.bus.house import Error, Peer, Refused, Role
+from authd.service.bus import requests, wire
+from authd.service.bus.house import Error, Peer, Refused
 from authd.service.bus.outbox import Hung, Outbox, Slow, Wire
 from authd.service.bus.stream import Bucket, Stream
+from authd.service.bus.table import VERBS
 from authd.service.bus.verbs import Desk, Fields, Verb, authorise
 
 log = logging.getLogger("authd.bus")
 
+Work = Callable[[], Awaitable[bytes]]
 MOST_UNFINISHED: Final = 16
 """Streams and slow requests of one connection."""
 FAREWELL_S: Final = 10.0
 """How long the last words to a slow peer may take."""
-
-_ALL = frozenset(Role)
-_SCREEN = frozenset({Role.SCREEN})
-_APPLICATION = frozenset({Role.APPLICATION})
-_ADMIN = frozenset({Role.ADMIN})
-_FOLLOWERS = _APPLICATION | _ADMIN
-
-VERBS: Final[dict[type[wire.Call], Verb]] = {
-    wire.Ping: Verb(_ALL, instant=verbs.ping),
-    wire.Cancel: Verb(_ALL),
-    wire.Who: Verb(_FOLLOWERS, instant=verbs.who),
-    wire.Follow: Verb(_FOLLOWERS, stream=follow.follow),
-    wire.Watch: Verb(_SCREEN, stream=follow.watch),
-    wire.Activity: Verb(_SCREEN, instant=verbs.activity),
-    wire.Press: Verb(_SCREEN, waiting=verbs.press),
-    wire.OpenTicket: Verb(_SCREEN, instant=verbs.ticket),
-    wire.Exchange: Verb(_APPLICATION, instant=verbs.exchange),
-    wire.StepUpCall: Verb(_APPLICATION, waiting=verbs.step_up),
-    wire.History: Verb(_ADMIN, stream=verbs.history),
-    wire.People: Verb(_ADMIN, stream=verbs.people),
-    wire.Enrol: Verb(_ADMIN, stream=verbs.enrol),
-    wire.Disable: Verb(_ADMIN, waiting=verbs.disable),
-    wire.Status: Verb(_ADMIN, instant=verbs.status),
-    wire.Stop: Verb(_ADMIN, waiting=verbs.stop),
-}
 
 
 class Conversation:
@@ -113,8 +91,8 @@ class Conversation:
             self._say(wire.refusal(None, Error.BUSY, "too many requests a second"))
             return
         try:
-            call = wire.decode(frame)
-        except wire.Malformed as error:
+            call = requests.decode(frame)
+        except requests.Malformed as error:
             self._count_malformed(frame)
             self._say(wire.refusal(error.id, error.error, error.detail))
             return
@@ -134,9 +112,9 @@ class Conversation:
             self._desk.tally.busy += 1
             raise Refused(Error.BUSY, "too many unfinished requests, or this id is one of them")
         elif verb.waiting is not None:
-            self._start(call.id, self._wait(call.id, verb.waiting(self._desk, peer, call)))
+            self._start(call.id, partial(self._wait, call.id, partial(verb.waiting, self._desk, peer, call)))
         elif verb.stream is not None:
-            self._start(call.id, self._stream(call, verb))
+            self._start(call.id, partial(self._stream, call, verb))
 
     def _authorise(self, call: wire.Call, verb: Verb) -> Peer:
         try:
@@ -152,15 +130,18 @@ class Conversation:
         task.cancel()
         self._say(wire.answer(call.id, {}))
 
-    def _start(self, number: int, work: Coroutine[Any, Any, bytes]) -> None:
+    def _start(self, number: int, work: Work) -> None:
         task = self._group.create_task(self._guard(number, work))
         self._tasks[number] = task
         task.add_done_callback(lambda done: self._forget(number, done))
 
-    async def _guard(self, number: int, work: Awaitable[bytes]) -> None:
-        """Say the last word on a request; its number is free again before the peer can read that."""
+    async def _guard(self, number: int, work: Work) -> None:
+        """Say the last word on a request; its number is free again before the peer can read that.
+
+        work: called here, so that nothing of it exists where the peer has gone before its turn comes.
+        """
         try:
-            last_word = await work
+            last_word = await work()
         except Exception as error:
             self._forget(number, asyncio.current_task())
             self._refuse(number, error)
@@ -179,8 +160,8 @@ class Conversation:
             task.cancel()
             self._refuse(number, error)
 
-    async def _wait(self, number: int, answer: Awaitable[Fields]) -> bytes:
-        return wire.answer(number, await answer)
+    async def _wait(self, number: int, answer: Callable[[], Awaitable[Fields]]) -> bytes:
+        return wire.answer(number, await answer())
 
     async def _stream(self, call: wire.Call, verb: Verb) -> bytes:
         assert verb.stream is not None

@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authd.core.model import EVENT_KINDS, EndReason, Grade, Kind, Value
 from authd.service.bus.house import Attribute, House, Peer, Person, Recorded, Role
+from authd.service.words import STAFF_NUMBER, is_account_name
 
 TYPE_PREFIX: Final = "jp.authd."
 APPLICATION_KINDS = frozenset(
@@ -63,6 +64,8 @@ class CloudEvent(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     data: EventData
 
 
+REMEMBERED: Final = 1_024
+"""Signed events that are kept for other followers of the same application."""
 _encoder = msgspec.json.Encoder()
 
 
@@ -81,7 +84,14 @@ def attributes(person: Person | None, peer: Peer) -> dict[str, str]:
     if person is None:
         return {}
     scope = peer.scope if peer.role is Role.APPLICATION else frozenset(Attribute)
-    return {name.value: str(getattr(person, name.value)) for name in Attribute if name in scope}
+    told = {name.value: str(getattr(person, name.value)) for name in Attribute if name in scope}
+    return told | account(person, peer)
+
+
+def account(person: Person, peer: Peer) -> dict[str, str]:
+    """Return what the application itself calls this person; nothing where their number would make no safe name."""
+    name = peer.account.replace(STAFF_NUMBER, person.staff_number)
+    return {"account": name} if person.staff_number and is_account_name(name) else {}
 
 
 def enclose(recorded: Recorded, peer: Peer, house: House) -> bytes:
@@ -115,12 +125,27 @@ class Signer:
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         self._key = key
+        self._told: dict[tuple[int, Peer, Person | None], bytes] = {}
         self.public = _base64url(key.public_key().public_bytes_raw()).decode()
 
     def sign(self, event: bytes, audience: str) -> bytes:
         """Return the event with `sig` as its last member."""
         sig = _base64url(self._key.sign(audience.encode() + b"|" + event))
         return event[:-1] + b',"sig":"' + sig + b'"}'
+
+    def told(self, recorded: Recorded, peer: Peer, house: House) -> bytes:
+        """Return the event as this peer may see it, signed; many followers of one application cost one signature.
+
+        What is remembered of the last events is of a row, of what the peer may see now, and of the person as they are.
+        """
+        person = house.person(recorded.entry.subject) if recorded.entry.subject else None
+        asked = (recorded.seq, peer, person)
+        event = self._told.get(asked)
+        if event is None:
+            event = self._told[asked] = self.sign(enclose(recorded, peer, house), peer.name)
+            if len(self._told) > REMEMBERED:
+                del self._told[next(iter(self._told))]
+        return event
 
 
 def iso(wall_ms: int) -> str:
@@ -131,7 +156,12 @@ def iso(wall_ms: int) -> str:
 def _detail(data: Mapping[str, Value], peer: Peer) -> dict[str, Value]:
     if peer.role is Role.ADMIN:
         return dict(data)
-    return {name: value for name, value in data.items() if name in APPLICATION_DATA}
+    return {name: value for name, value in data.items() if name in APPLICATION_DATA and _own(name, value, peer)}
+
+
+def _own(name: str, value: Value, peer: Peer) -> bool:
+    """What a person confirmed for another system, or for authd itself, is not this one's to know."""
+    return name != "purpose" or str(value).startswith(f"{peer.name}/")
 
 
 def _base64url(raw: bytes) -> bytes:

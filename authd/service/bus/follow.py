@@ -11,7 +11,7 @@ import msgspec
 
 from authd.core.model import MILLISECOND, Face, SeatId
 from authd.service.bus import wire
-from authd.service.bus.envelope import attributes, enclose, visible
+from authd.service.bus.envelope import attributes, visible
 from authd.service.bus.house import Error, Peer, Refused
 from authd.service.bus.outlet import Lock
 from authd.service.bus.verbs import Desk, Fields, Talk
@@ -40,7 +40,7 @@ async def follow(desk: Desk, talk: Talk, call: wire.Follow) -> None:
         async for recorded in desk.source.follow(place.seq):
             peer = talk.peer()
             if visible(recorded, peer):
-                await talk.event(desk.signer.sign(enclose(recorded, peer, desk.house), peer.name))
+                await talk.event(desk.signer.told(recorded, peer, desk.house))
             place.seq = recorded.seq
             if place.seq % BATCH == 0:
                 await asyncio.sleep(0)
@@ -49,7 +49,7 @@ async def follow(desk: Desk, talk: Talk, call: wire.Follow) -> None:
 async def watch(desk: Desk, talk: Talk, call: wire.Watch) -> None:
     """Stream what the seat's screen is to show."""
     talk.begin({})
-    with talk.beating(lambda: {"beat": 0}):
+    with desk.house.watched(SeatId(call.seat)), talk.beating(lambda: {"beat": 0}):
         async for face in desk.outlet.faces(SeatId(call.seat)):
             await talk.item({"face": _face(desk, talk.peer(), face)})
 

@@ -7,11 +7,17 @@ may trust its arguments to be well-formed, but not to name things that exist: it
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from authd.core.model import EndReason, Entry, Grade, Hint, SeatId, SeatState, SessionId, SubjectId
+from authd.core.model import Acr, EndReason, Entry, Grade, Hint, SeatId, SeatState, SessionId, SubjectId
+
+if TYPE_CHECKING:
+    from authd.service.certificates import Certificates
+    from authd.service.evidence import Evidence
+    from authd.service.tokens import Tokens
 
 
 class Error(StrEnum):
@@ -74,6 +80,8 @@ class Peer:
     seats: frozenset[SeatId] = frozenset()
     """A screen's one seat; the seats an application is configured for. Ignored for an admin, who has them all."""
     scope: frozenset[Attribute] = frozenset()
+    account: str = ""
+    """What the application calls a person, made of their staff number; empty: it has no accounts."""
 
     def has(self, seat: SeatId) -> bool:
         """Whether this peer may speak of the seat at all."""
@@ -143,6 +151,8 @@ class Application:
     name_ja: str
     name_en: str
     url: str
+    account: str = ""
+    """What it calls a person, made of their staff number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +189,21 @@ class StepUp:
 
     stepped_up: bool
     reason: str = ""
+    acr: str = ""
+    """What it rests on (RFC 9470, `model.Acr`); empty where it was refused."""
+    auth_time: int | None = None
+    """When the owner acted: seconds since 1970, of the wall clock, for people and protocols only."""
+
+
+class Means(StrEnum):
+    """What is enrolled."""
+
+    FINGER = "finger"
+    """On a reader whose samples authd itself compares."""
+    KEY = "key"
+    CARD = "card"
+    FINGERPRINT = "fingerprint"
+    """A finger, in the store of a service or sensor that matches by itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +211,7 @@ class Enrolment:
     """Whom to enrol, at which seat's reader. `founding`: one of the first two officers, before any officer exists.
 
     adding: `finger`, and `more`, of somebody who is enrolled; `staff_number` says who, and the rest of them stays.
+    means: what of theirs; of a key or card there is one in a sitting, and no finger.
     """
 
     seat: SeatId
@@ -198,6 +224,7 @@ class Enrolment:
     founding: bool = False
     more: tuple[str, ...] = ()
     adding: bool = False
+    means: Means = Means.FINGER
 
     @property
     def fingers(self) -> Sequence[str]:
@@ -216,6 +243,46 @@ class EnrolStep:
     subject: SubjectId | None = None
     finger: str = ""
     """Whose touch is asked for, by its name in `FINGERS`."""
+    left: int | None = None
+    """Of a PIN that is asked for (step `pin`, `new_pin`; the answer is the verb `answer`): tries that are left."""
+    again: bool = False
+    """The last one was wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """What a person has enrolled: a template of a finger, a key, a card."""
+
+    reference: str
+    """`tpl_...@version`, as evidence and ledger name it."""
+    modality: str
+    label: str
+    """The finger's name, or `key-1`."""
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BreakGlass:
+    """A session that two people opened outside the rules, and whether somebody has looked at it since."""
+
+    session: SessionId
+    seat: SeatId
+    subject: SubjectId
+    helper: SubjectId | None
+    opened_ms: int
+    due: str
+    """Day, `YYYY-MM-DD`, at whose end the review is late: the next working day."""
+    reviewed_ms: int | None = None
+    officer: SubjectId | None = None
+    late: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ceremony:
+    """What a screen's browser is to ask of a key: WebAuthn's options as JSON; kind: `get` or `create`."""
+
+    kind: str
+    options: Mapping[str, object]
 
 
 class Button(StrEnum):
@@ -223,6 +290,10 @@ class Button(StrEnum):
 
     LOCK = "lock"
     LOGOUT = "logout"
+    VOUCH = "vouch"
+    """On a seat that is nobody's: a colleague's touch in place of a second factor."""
+    BREAK_GLASS = "break_glass"
+    """On a seat that is nobody's: two people open it outside the rules."""
 
 
 class House(Protocol):
@@ -253,8 +324,37 @@ class House(Protocol):
         """Return once the seat's machine has acted."""
         ...
 
-    async def step_up(self, seat: SeatId, session: SessionId, purpose: str) -> StepUp:
-        """Ask the session's owner for a fresh touch; returns when it came, was refused, or the time was over."""
+    def watched(self, seat: SeatId) -> AbstractContextManager[None]:
+        """A screen of the seat watches for as long as the context lasts."""
+        ...
+
+    def answer(self, seat: SeatId, typed: str) -> None:
+        """Hand what was typed to the reader that asks; `Refused(NOT_FOUND)` where none does. Never logged."""
+        ...
+
+    def roster(self, seat: SeatId) -> Sequence[Person]:
+        """Return who may be named at the seat, for its readers that can only verify a named person."""
+        ...
+
+    def claim(self, seat: SeatId, subject: SubjectId) -> None:
+        """Somebody says whose finger comes next; proves nothing. `Refused` where that means nothing here and now."""
+        ...
+
+    def ceremony(self, seat: SeatId) -> Ceremony:
+        """What the screen's browser is to ask of a key, under the armed nonce; `Refused` where none is waited for."""
+        ...
+
+    def signed(self, seat: SeatId, response: bytes) -> None:
+        """Take what the browser got from a key; `Refused` where none is waited for."""
+        ...
+
+    async def step_up(
+        self, seat: SeatId, session: SessionId, purpose: str, acr: Acr = Acr.ONE, max_age: int | None = None
+    ) -> StepUp:
+        """Ask the session's owner for a fresh touch; returns when it came, was refused, or the time was over.
+
+        max_age: seconds within which an earlier one is good enough.
+        """
         ...
 
     async def history(self, seat: SeatId, start_ms: int, end_ms: int) -> Sequence[Stay]:
@@ -269,12 +369,47 @@ class House(Protocol):
         """Carry an enrolment out, touch by touch; closing the iterator abandons it."""
         ...
 
-    async def disable(self, subject: SubjectId, seat: SeatId) -> None:
+    async def disable(self, subject: SubjectId, seat: SeatId, *, erase: bool = False) -> None:
         """After an officer's touch at the seat: end the person's sessions and let none follow."""
+        ...
+
+    async def credentials(self, subject: SubjectId) -> Sequence[Credential]:
+        """Return what a person has enrolled, the oldest first, the revoked too."""
+        ...
+
+    async def revoke(self, reference: str, seat: SeatId) -> None:
+        """After an officer's touch at the seat: end what rests on this key or card, and let nothing open with it."""
+        ...
+
+    async def broken_glass(self) -> Sequence[BreakGlass]:
+        """Return every session that was opened outside the rules, the newest first."""
+        ...
+
+    async def review(self, session: SessionId, seat: SeatId) -> None:
+        """After an officer's touch at the seat: such a session has been reviewed."""
+        ...
+
+    @property
+    def evidence(self) -> Evidence:
+        """What is known of records, and not of seats: views, protections, carry-outs, procedures, reviews."""
+        ...
+
+    @property
+    def certificates(self) -> Certificates:
+        """What the core certifies for databases."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """What the core signs for applications, of its own state."""
         ...
 
     def status(self) -> Mapping[str, object]:
         """Return what `authd status` shows: plain JSON values."""
+        ...
+
+    async def seal(self) -> int:
+        """Bring every row there is into the ledger's completeness index; return how many are. Raises `LedgerDown`."""
         ...
 
     async def stop(self) -> None:

@@ -15,13 +15,17 @@ from typing import Final
 
 from authd.service.bus import wire
 from authd.service.bus.door import Conversation
-from authd.service.bus.house import DoorError, Error, Peers
+from authd.service.bus.house import DoorError, Error, Peer, Peers, Role
 from authd.service.bus.outbox import Hung
 from authd.service.bus.verbs import Desk
 
 log = logging.getLogger("authd.bus")
 
 MOST_CONNECTIONS: Final = 128
+MOST_OF_ONE: Final = 32
+"""Connections of one account that is no administrator's: the others keep room for theirs."""
+KEPT: Final = 16
+"""Connections that are the administrators' alone: whatever the accounts do, somebody can look."""
 FIRST_WORD_S: Final = 10.0
 """How long a connection may stay silent before its first request."""
 BACKLOG: Final = 512
@@ -46,10 +50,12 @@ class Local:
         desk: Desk,
         peers: Peers,
         path: Path,
-        mode: int = 0o600,
+        group: int | None = None,
         children: Callable[[], Collection[int | None]] = frozenset,
     ) -> None:
-        """`children`: process ids that are never served, though they run under the daemon's own account.
+        """`group`: number of the group whose members may connect too; None: the daemon's own account and root alone.
+
+        `children`: process ids that are never served, though they run under the daemon's own account.
 
         A confined child may be able to connect (Landlock knows Unix sockets by path from ABI 9 on): no administrator.
         """
@@ -57,7 +63,7 @@ class Local:
         self._children = children
         self._peers = peers
         self._path = path
-        self._mode = mode
+        self._group = group
         self._lines: list[_Line] = []
         self._resume: asyncio.TimerHandle | None = None
         self.ready = asyncio.Event()
@@ -65,7 +71,7 @@ class Local:
 
     async def run(self) -> None:
         """Listen and serve. Raises `SocketTaken`."""
-        with _listening(self._path, self._mode) as listener:
+        with _listening(self._path, self._group) as listener:
             async with asyncio.TaskGroup() as group:
                 self._open(listener, group)
                 self.ready.set()
@@ -101,20 +107,25 @@ class Local:
 
     def _meet(self, connection: socket.socket, group: asyncio.TaskGroup) -> None:
         pid, uid = peer(connection)
-        if self._peers.of_uid(uid) is None or pid in self._children():
+        known = self._peers.of_uid(uid)
+        if known is None or pid in self._children():
             self._desk.tally.unauthenticated += 1
             _dismiss(connection, wire.refusal(None, Error.NOT_PERMITTED, "not for this account"))
-        elif not self._make_room():
+        elif not (self._has_share(uid, known) and self._make_room(known)):
             self._desk.tally.busy += 1
             _dismiss(connection, wire.refusal(None, Error.BUSY, "too many connections"))
         else:
-            line = _Line(self._desk, connection)
+            line = _Line(self._desk, connection, uid)
             self._lines.append(line)
             group.create_task(self._serve(line, uid, group))
 
-    def _make_room(self) -> bool:
+    def _has_share(self, uid: int, known: Peer) -> bool:
+        """Whether one more of this account leaves room for the others."""
+        return known.role is Role.ADMIN or sum(line.uid == uid for line in self._lines) < MOST_OF_ONE
+
+    def _make_room(self, known: Peer) -> bool:
         """Let a connection that has never spoken give way to a new one."""
-        if len(self._lines) < MOST_CONNECTIONS:
+        if len(self._lines) < MOST_CONNECTIONS - (0 if known.role is Role.ADMIN else KEPT):
             return True
         silent = next((line for line in self._lines if not line.spoken), None)
         if silent is None:
@@ -142,8 +153,9 @@ class Local:
 class _Line:
     """One connection. Implements `outbox.Wire`."""
 
-    def __init__(self, desk: Desk, connection: socket.socket) -> None:
+    def __init__(self, desk: Desk, connection: socket.socket, uid: int) -> None:
         self._desk = desk
+        self.uid = uid
         self._connection = connection
         self._writer: asyncio.StreamWriter | None = None
         self.spoken = False
@@ -220,12 +232,15 @@ def peer(connection: socket.socket) -> tuple[int, int]:
 
 
 @contextmanager
-def _listening(path: Path, mode: int) -> Generator[socket.socket, None, None]:
+def _listening(path: Path, group: int | None) -> Generator[socket.socket, None, None]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK) as listener:
         _clear(path)
-        before = os.umask(0o777 & ~mode)
+        before = os.umask(0o177)
         try:
             listener.bind(str(path))
+            if group is not None:
+                os.chown(path, -1, group)  # first whose, then what: nobody of another group gets in meanwhile
+                path.chmod(0o660)
         except OSError as error:
             raise SocketTaken(f"{path}: {error.strerror}") from error
         finally:

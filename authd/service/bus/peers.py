@@ -18,8 +18,9 @@ class Directory:
 
     def __init__(self, admins: frozenset[int]) -> None:
         """`admins`: uids that are administrators on the local socket: the daemon's own, and root's."""
-        self._admins = admins
+        self._admins = admins - {UNKNOWN_UID}
         self._keys: dict[str, Peer] = {}
+        self._uids: dict[int, Peer] = {}
 
     def allow(self, key: str, peer: Peer) -> None:
         """Let this CURVE public key (z85) be this peer."""
@@ -28,6 +29,12 @@ class Directory:
     def revoke(self, key: str) -> None:
         """Let this key be nobody."""
         self._keys.pop(key, None)
+
+    def admit(self, uid: int, peer: Peer) -> None:
+        """Let this account be this peer on the local socket. Raises `ValueError`: it is somebody already, or nobody."""
+        if uid == UNKNOWN_UID or uid in self._admins or uid in self._uids:
+            raise ValueError(f"uid {uid} is another peer, or nobody's own")
+        self._uids[uid] = peer
 
     def live(self) -> Sequence[tuple[str, Peer]]:
         """Return the keys that are good now, with their peers."""
@@ -38,8 +45,8 @@ class Directory:
         return self._keys.get(key)
 
     def of_uid(self, uid: int) -> Peer | None:
-        """Return the administrator with this uid."""
-        return ADMIN if uid in self._admins and uid != UNKNOWN_UID else None
+        """Return the administrator with this uid, or whom it was admitted as."""
+        return ADMIN if uid in self._admins else self._uids.get(uid)
 
 
 def screen(seat: SeatId) -> Peer:

@@ -1,4 +1,4 @@
-"""The table of verbs: who may say each, and what the house does then. Both transports use it, and nothing else."""
+"""What the house does for each verb. Both transports come here through `table.py`, and nothing else does."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol, TypeVar
 
-from authd.core.model import Instant, SeatId, SeatState, SessionId, SubjectId
+from authd.core.model import Acr, Instant, SeatId, SeatState, SessionId, SubjectId
+from authd.driver import MAX_PROBE_BYTES
 from authd.service.bus import wire
+from authd.service.bus.asks import Asks
 from authd.service.bus.envelope import Signer, attributes, iso
 from authd.service.bus.house import Enrolment, Error, House, Occupancy, Peer, Person, Refused, Role, Source
 from authd.service.bus.outlet import Outlet
@@ -20,6 +22,13 @@ from authd.service.bus.tickets import TicketError, TicketExpired, Tickets, TooMa
 Fields = Mapping[str, object]
 C = TypeVar("C", bound=wire.Call)
 TICKET_BYTES: Final = 32
+MOST_TILES: Final = 200
+
+ALL = frozenset(Role)
+SCREEN = frozenset({Role.SCREEN})
+APPLICATION = frozenset({Role.APPLICATION})
+ADMIN = frozenset({Role.ADMIN})
+FOLLOWERS = APPLICATION | ADMIN
 
 
 class Now(Protocol):
@@ -40,6 +49,7 @@ class Desk:
     clock: Now
     signer: Signer
     tickets: Tickets = field(default_factory=Tickets)
+    asks: Asks = field(default_factory=Asks)
     tally: Tally = field(default_factory=Tally)
 
 
@@ -116,10 +126,52 @@ async def press(desk: Desk, peer: Peer, call: wire.Press) -> Fields:
     return {}
 
 
+def answer(desk: Desk, peer: Peer, call: wire.Answer) -> Fields:
+    """Pass on what was typed; it is not repeated."""
+    desk.house.answer(SeatId(call.seat), call.typed)
+    return {}
+
+
+def roster(desk: Desk, peer: Peer, call: wire.RosterCall) -> Fields:
+    """Say who may be named at the seat: no more of them than a person can look through."""
+    people = sorted(desk.house.roster(SeatId(call.seat)), key=lambda person: (person.kana, person.name))
+    tiles = [{"subject": each.subject, "name": each.name, "kana": each.kana} for each in people]
+    return {"people": tiles[:MOST_TILES]}
+
+
+def claim(desk: Desk, peer: Peer, call: wire.Claim) -> Fields:
+    """Pass on who was named, if they may be named here."""
+    seat = SeatId(call.seat)
+    named = [
+        each.subject
+        for each in desk.house.roster(seat)
+        if each.subject == call.subject or (call.subject is None and each.staff_number == call.staff_number)
+    ]
+    if len(named) != 1:
+        raise Refused(Error.NOT_FOUND, "nobody of that name can be named here")
+    desk.house.claim(seat, named[0])
+    return {}
+
+
+def webauthn_begin(desk: Desk, peer: Peer, call: wire.WebAuthnBegin) -> Fields:
+    """Say what the seat's browser is to ask of a key."""
+    return asdict(desk.house.ceremony(SeatId(call.seat)))
+
+
+def webauthn_done(desk: Desk, peer: Peer, call: wire.WebAuthnDone) -> Fields:
+    """Pass on what the browser got."""
+    response = call.response.encode("utf-8", "surrogatepass")
+    if len(response) > MAX_PROBE_BYTES:
+        raise Refused(Error.BAD_REQUEST, f"a response has at most {MAX_PROBE_BYTES} bytes")
+    desk.house.signed(SeatId(call.seat), response)
+    return {}
+
+
 def ticket(desk: Desk, peer: Peer, call: wire.OpenTicket) -> Fields:
     """Tie a browser to the session that is active at the screen's seat."""
     seat = SeatId(call.seat)
-    application = next((each for each in desk.house.applications(seat) if each.name == call.application), None)
+    pages = (each for each in desk.house.applications(seat) if each.url)
+    application = next((each for each in pages if each.name == call.application), None)
     if application is None:
         raise Refused(Error.NOT_FOUND, "no such application at this seat")
     occupancy = desk.house.who(seat)
@@ -156,12 +208,13 @@ async def step_up(desk: Desk, peer: Peer, call: wire.StepUpCall) -> Fields:
     seat = next((seat for seat in peer.seats if desk.house.who(seat).session == session), None)
     if seat is None:
         raise Refused(Error.NOT_FOUND, "no such session")
-    return asdict(await desk.house.step_up(seat, session, f"{peer.name}/{call.purpose}"))
+    acr = next(iter(call.acr_values or ()), Acr.ONE)  # in the order of the application's preference; each can be asked
+    return asdict(await desk.house.step_up(seat, session, f"{peer.name}/{call.purpose}", acr, call.max_age))
 
 
 async def history(desk: Desk, talk: Talk, call: wire.History) -> None:
     """Stream the sessions of a seat between two times."""
-    start, end = _moment(call.start), _moment(call.end)
+    start, end = moment(call.start), moment(call.end)
     for stay in await desk.house.history(SeatId(call.seat), start, end):
         peer = talk.peer()
         fields = {
@@ -196,6 +249,7 @@ async def enrol(desk: Desk, talk: Talk, call: wire.Enrol) -> None:
         call.found,
         call.more,
         call.add,
+        call.means,
     )
     async with aclosing(desk.house.enrol(order)) as steps:  # a caller who goes away gives the seat's reader back
         async for step in steps:
@@ -203,9 +257,43 @@ async def enrol(desk: Desk, talk: Talk, call: wire.Enrol) -> None:
             await talk.item({"item": asdict(step)})
 
 
+async def seal(desk: Desk, peer: Peer, call: wire.SealCall) -> Fields:
+    """Seal what is not sealed."""
+    return {"covered": await desk.house.seal()}
+
+
 async def disable(desk: Desk, peer: Peer, call: wire.Disable) -> Fields:
     """Disable a person."""
-    await desk.house.disable(SubjectId(call.subject), SeatId(call.seat))
+    await desk.house.disable(SubjectId(call.subject), SeatId(call.seat), erase=call.erase)
+    return {}
+
+
+async def keys(desk: Desk, talk: Talk, call: wire.Keys) -> None:
+    """Stream what a person has enrolled."""
+    for credential in await desk.house.credentials(SubjectId(call.subject)):
+        await talk.item({"item": asdict(credential)})
+
+
+async def revoke(desk: Desk, peer: Peer, call: wire.Revoke) -> Fields:
+    """Revoke a key or card."""
+    await desk.house.revoke(call.reference, SeatId(call.seat))
+    return {}
+
+
+async def broken_glass(desk: Desk, talk: Talk, call: wire.BreakGlassCall) -> None:
+    """Stream the sessions that were opened outside the rules."""
+    for each in await desk.house.broken_glass():
+        times = {
+            "opened": iso(each.opened_ms),
+            "reviewed": iso(each.reviewed_ms) if each.reviewed_ms is not None else None,
+        }
+        fields = {name: value for name, value in asdict(each).items() if not name.endswith("_ms")}
+        await talk.item({"item": fields | times})
+
+
+async def review(desk: Desk, peer: Peer, call: wire.ReviewCall) -> Fields:
+    """Record that such a session was reviewed."""
+    await desk.house.review(SessionId(call.session), SeatId(call.seat))
     return {}
 
 
@@ -245,12 +333,12 @@ def _staff(person: Person) -> Fields:
     }
 
 
-def _moment(text: str) -> int:
+def moment(text: str) -> int:
     """Read RFC 3339 as wall-clock milliseconds."""
     try:
-        moment = datetime.fromisoformat(text)
+        read = datetime.fromisoformat(text)
     except ValueError:
         raise Refused(Error.BAD_REQUEST, "a time is RFC 3339, such as 2026-11-22T13:05:00+09:00") from None
-    if moment.tzinfo is None:
+    if read.tzinfo is None:
         raise Refused(Error.BAD_REQUEST, "a time needs its offset from UTC")
-    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)
+    return int((read - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds() * 1000)

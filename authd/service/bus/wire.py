@@ -1,14 +1,15 @@
-"""The requests a door understands, read strictly: at most 64 kB, flat, every member known and of its type."""
+"""The requests every door understands, flat objects whose members are known and of their types; and the answers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Final, get_args
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta, Struct
 
-from authd.service.bus.house import Button, DoorError, Error
+from authd.core.model import Acr
+from authd.service.bus.house import Button, Error, Means
 
 LONGEST: Final = 65_536
 """Bytes of a request."""
@@ -18,8 +19,11 @@ _END: Final = r"(?![\s\S])"
 Number = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 Name = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9_.:-]*" + _END)]
 """Names a seat, a session, a subject or an application: never a path, never more than one line."""
+Reference = Annotated[str, Meta(min_length=1, max_length=64, pattern=r"^tpl_[0-9a-f]+@[0-9]+" + _END)]
 Text = Annotated[str, Meta(max_length=200, pattern="^[^\x00-\x1f\x7f\x85\u2028-\u202e\u2066-\u2069]*" + _END)]
 """One line, without what turns its direction."""
+Secret = Annotated[str, Meta(min_length=1, max_length=64)]
+Response = Annotated[str, Meta(min_length=2, max_length=60_000)]
 Moment = Annotated[str, Meta(min_length=1, max_length=40)]
 """RFC 3339 with its offset."""
 
@@ -36,6 +40,10 @@ class Ping(Call, frozen=True, tag="ping"):
 
 class Status(Call, frozen=True, tag="status"):
     """Ask how the daemon is."""
+
+
+class SealCall(Call, frozen=True, tag="seal"):
+    """Bring every row there is into the completeness index, so that a proof about now leaves none out."""
 
 
 class Stop(Call, frozen=True, tag="stop"):
@@ -86,11 +94,51 @@ class Exchange(Call, frozen=True, tag="exchange"):
     ticket: Name
 
 
+class Answer(Call, frozen=True, tag="answer"):
+    """Hand over what was typed for the reader that asks."""
+
+    seat: Name
+    typed: Secret
+
+    def __repr__(self) -> str:
+        """Say nothing of what was typed, wherever it might be written."""
+        return "Answer(...)"
+
+
+class RosterCall(Call, frozen=True, tag="roster"):
+    """Ask who may be named at the seat."""
+
+    seat: Name
+
+
+class Claim(Call, frozen=True, tag="claim"):
+    """Say whose finger comes next: by subject, or by staff number."""
+
+    seat: Name
+    subject: Name | None = None
+    staff_number: Text = ""
+
+
+class WebAuthnBegin(Call, frozen=True, tag="webauthn_begin"):
+    """Ask what the seat's browser is to ask of a key."""
+
+    seat: Name
+
+
+class WebAuthnDone(Call, frozen=True, tag="webauthn_done"):
+    """Hand over what the browser got from a key, as JSON text."""
+
+    seat: Name
+    response: Response
+
+
 class StepUpCall(Call, frozen=True, tag="step_up"):
-    """Ask the session's owner for a fresh touch."""
+    """Ask the session's owner for a fresh touch (RFC 9470: how much it asks, and how old it may be)."""
 
     session: Name
     purpose: Text
+    acr_values: Annotated[tuple[Acr, ...], Meta(max_length=4)] | None = None
+    max_age: Annotated[int, Meta(ge=0, le=43_200)] | None = None
 
 
 class History(Call, frozen=True, tag="history", rename={"start": "from", "end": "to"}):
@@ -110,7 +158,7 @@ class Enrol(Call, frozen=True, tag="enrol"):
 
     seat: Name
     staff_number: Text
-    finger: Name
+    finger: Name = "right_index"
     name: Text = ""
     kana: Text = ""
     section: Text = ""
@@ -118,12 +166,38 @@ class Enrol(Call, frozen=True, tag="enrol"):
     found: bool = False
     more: Annotated[tuple[Name, ...], Meta(max_length=9)] = ()
     add: bool = False
+    means: Means = Means.FINGER
 
 
 class Disable(Call, frozen=True, tag="disable"):
-    """Disable a person, with an officer's touch at the seat."""
+    """Disable a person, with an officer's touch at the seat; `erase`: and destroy templates and key of a leaver."""
 
     subject: Name
+    seat: Name
+    erase: bool = False
+
+
+class Keys(Call, frozen=True, tag="keys"):
+    """Ask what a person has enrolled."""
+
+    subject: Name
+
+
+class Revoke(Call, frozen=True, tag="revoke"):
+    """Revoke one key or card, with an officer's touch at the seat."""
+
+    reference: Reference
+    seat: Name
+
+
+class BreakGlassCall(Call, frozen=True, tag="breakglass"):
+    """Ask which sessions were opened outside the rules."""
+
+
+class ReviewCall(Call, frozen=True, tag="review"):
+    """Say that one of them was reviewed, with an officer's touch at the seat."""
+
+    session: Name
     seat: Name
 
 
@@ -133,65 +207,7 @@ class Cancel(Call, frozen=True, tag="cancel"):
     stream: Number
 
 
-AnyCall = (
-    Ping
-    | Status
-    | Stop
-    | Who
-    | Follow
-    | Watch
-    | Activity
-    | Press
-    | OpenTicket
-    | Exchange
-    | StepUpCall
-    | History
-    | People
-    | Enrol
-    | Disable
-    | Cancel
-)
-CALLS: Final[Mapping[str, type[Call]]] = {str(call.__struct_config__.tag): call for call in get_args(AnyCall)}
-
-
-class _Head(Struct):
-    id: Number
-    verb: str
-
-
-class Malformed(DoorError):
-    """Not a request. `id` is what could be read of the peer's number."""
-
-    def __init__(self, error: Error, detail: str, number: int | None = None) -> None:
-        super().__init__(detail)
-        self.error = error
-        self.detail = detail
-        self.id = number
-
-
-_calls: msgspec.json.Decoder[Call] = msgspec.json.Decoder(AnyCall)
-_heads = msgspec.json.Decoder(_Head)
 _encoder = msgspec.json.Encoder()
-
-
-def decode(frame: bytes) -> Call:
-    """Read a request. Raises `Malformed`, and nothing else, for any bytes."""
-    if len(frame) > LONGEST:
-        raise Malformed(Error.BAD_REQUEST, "longer than 64 kB")
-    try:
-        return _calls.decode(frame)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise _explain(frame, str(error)) from None
-
-
-def _explain(frame: bytes, detail: str) -> Malformed:
-    try:
-        head = _heads.decode(frame)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return Malformed(Error.BAD_REQUEST, "not a request: expected an object with id and verb")
-    if head.verb not in CALLS:
-        return Malformed(Error.UNKNOWN_VERB, "no such verb", head.id)
-    return Malformed(Error.BAD_REQUEST, detail[:200], head.id)
 
 
 def answer(number: int, fields: Mapping[str, object]) -> bytes:

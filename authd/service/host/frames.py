@@ -16,13 +16,36 @@ from typing import Any
 
 import msgspec
 
-from authd.core.model import Fault
-from authd.driver import MAX_PROBE_BYTES, Capture, Feedback, NoMatch, Probe, Progress, Roster, StateChange, Watch
+from authd.core.model import Denial, Fault, PromptId
+from authd.driver import (
+    MAX_PROBE_BYTES,
+    Capture,
+    Claimed,
+    Confirm,
+    Delete,
+    Denied,
+    Enroll,
+    Enrolled,
+    Feedback,
+    Identifier,
+    NoMatch,
+    Probe,
+    Progress,
+    Proof,
+    Roster,
+    StateChange,
+    Verify,
+    Watch,
+)
 from authd.service.host.grants import Grants
 from authd.service.seal import SealedTemplate, WrappedKey
 
 MAX_FRAME = 65_536
 MAX_TEXT = 4_096
+MAX_INSERTION = 64
+MAX_TYPED = 64
+MAX_TRIES_LEFT = 255
+MAX_COUNTER = 2**32 - 1
 MAX_OP = 2**53
 _HEADER = struct.Struct(">I")
 
@@ -90,7 +113,7 @@ class Closed:
     """The device is released."""
 
 
-# Operations of a reader: `Capture`, `Watch` and the events of `authd.driver`, and:
+# Operations of a reader: those of `authd.driver` and their events, and:
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +126,42 @@ class Ended:
     """The operation is over; nothing more of it follows."""
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The operation waits for something typed (`model.Prompt`); the answer is `Typed` under the same operation."""
+
+    id: PromptId
+    left: int | None = None
+    again: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Unasked:
+    """What was asked for is not wanted any more, though the operation goes on: the key was pulled out instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Typed:
+    """What the person typed: a secret, which no log, error or repr ever shows."""
+
+    text: str = dataclasses.field(repr=False)
+
+
 # Operations of the verifier, with the `WrappedKey`s and `SealedTemplate`s of the store, and:
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Signature counters as last kept, by reference, in parts; `Load` with the same op closes the list."""
+
+    counters: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """References that were revoked and must be known as such, in parts; `Load` with the same op closes the list."""
+
+    references: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,13 +188,16 @@ class Loaded:
     templates: dict[str, int]
     fmr: dict[str, float]
     rosters: dict[str, tuple[Roster, ...]] = dataclasses.field(default_factory=dict[str, tuple[Roster, ...]])
+    checkers: tuple[str, ...] = ()
+    """Modalities where nothing is compared: signatures are verified."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remove:
-    """Forget a person."""
+    """Forget a person; or the one credential of theirs that was revoked, and be able to say so."""
 
     subject: str
+    reference: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +250,62 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """Check what a key or card signed, or a service said, under this nonce; people who may be named: the `Scope`."""
+
+    modality: str
+    given: bytes
+    nonce: str
+    silent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What it is worth (`authd.driver.Checked`); credential: what finds it again without a person's act."""
+
+    subject: str = ""
+    reference: str = ""
+    factors: tuple[str, ...] = ()
+    grade: str = ""
+    counter: int | None = None
+    denial: Denial | None = None
+    credential: bytes = b""
+
+
+@dataclass(frozen=True, slots=True)
+class Admit:
+    """Seal the credential of the `Presentation`, which a reader made. Answered as `Enrol` is, or `NotAdmitted`."""
+
+    subject: str
+    modality: str
+    label: str
+    nonce: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotAdmitted:
+    """Why what was made is not good enough."""
+
+    why: Denial
+
+
+@dataclass(frozen=True, slots=True)
+class Describe:
+    """Ask how a reader finds this credential."""
+
+    modality: str
+    reference: str
+
+
+@dataclass(frozen=True, slots=True)
+class Described:
+    """What a reader needs to find it, and the name under which a device itself keeps it."""
+
+    credential: bytes
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Presentation:
     """One probe of a finger; `Enrol`, `Known` or `Search` with the same op closes the list."""
 
@@ -237,15 +354,29 @@ Message = (
     | Closed
     | Capture
     | Watch
+    | Verify
+    | Confirm
+    | Enroll
+    | Delete
     | Cancel
     | Ended
+    | Asked
+    | Unasked
+    | Typed
     | StateChange
     | Feedback
     | Progress
     | Probe
     | NoMatch
+    | Proof
+    | Claimed
+    | Identifier
+    | Denied
+    | Enrolled
     | WrappedKey
     | SealedTemplate
+    | Counted
+    | Revoked
     | Load
     | Spoiled
     | Loaded
@@ -254,6 +385,12 @@ Message = (
     | Search
     | Known
     | Answer
+    | Check
+    | Verdict
+    | Admit
+    | NotAdmitted
+    | Describe
+    | Described
     | Presentation
     | Enrol
     | Renew
@@ -269,30 +406,53 @@ class Frame:
     message: Message
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Shape:
+    kind: type[Message]
     fields: frozenset[str]
-    decoder: msgspec.msgpack.Decoder[Any]
+    made: msgspec.msgpack.Decoder[Any] | None = None
+
+    def decoder(self) -> msgspec.msgpack.Decoder[Any]:
+        """Made when it is first needed: a child reads few of the kinds, and each costs memory."""
+        if self.made is None:
+            self.made = msgspec.msgpack.Decoder(self.kind, strict=True)
+        return self.made
 
 
 Table = Mapping[str, _Shape]
 
 
 def _table(*kinds: type[Message]) -> Table:
-    return {
-        kind.__name__: _Shape(
-            frozenset(each.name for each in dataclasses.fields(kind)), msgspec.msgpack.Decoder(kind, strict=True)
-        )
-        for kind in kinds
-    }
+    return {kind.__name__: _Shape(kind, frozenset(each.name for each in dataclasses.fields(kind))) for kind in kinds}
 
 
 _UP = (Hello, Opened, Beat, Failed, Closed, Ended)
-FROM_READER = _table(*_UP, StateChange, Feedback, Progress, Probe, NoMatch)
-FROM_VERIFIER = _table(*_UP, Spoiled, Loaded, Answer, WrappedKey, SealedTemplate, Refused)
-TO_READER = _table(Start, Beat, Close, Cancel, Capture, Watch)
+FROM_READER = _table(
+    *_UP, Asked, Unasked, StateChange, Feedback, Progress, Probe, NoMatch, Proof, Claimed, Identifier, Denied, Enrolled
+)
+FROM_VERIFIER = _table(
+    *_UP, Spoiled, Loaded, Answer, Verdict, WrappedKey, SealedTemplate, Refused, NotAdmitted, Described
+)
+TO_READER = _table(Start, Beat, Close, Cancel, Capture, Watch, Verify, Confirm, Enroll, Delete, Typed)
 TO_VERIFIER = _table(
-    Start, Beat, Close, WrappedKey, SealedTemplate, Load, Remove, Scope, Search, Presentation, Enrol, Known, Renew
+    Start,
+    Beat,
+    Close,
+    WrappedKey,
+    SealedTemplate,
+    Counted,
+    Revoked,
+    Load,
+    Remove,
+    Scope,
+    Search,
+    Check,
+    Presentation,
+    Enrol,
+    Admit,
+    Describe,
+    Known,
+    Renew,
 )
 
 _ENCODER = msgspec.msgpack.Encoder()
@@ -319,7 +479,7 @@ def parse(body: bytes, table: Table) -> Frame:
             raise FrameError("unknown kind or operation")
         if not _FIELDS.decode(raw).keys() <= shape.fields:
             raise FrameError(f"{kind}: unknown field")
-        message = shape.decoder.decode(raw)
+        message = shape.decoder().decode(raw)
     except (ValueError, RecursionError, OverflowError) as error:  # msgspec's and the codec's errors are ValueErrors
         raise FrameError(f"malformed: {str(error)[:200]}") from None
     _check(message)
@@ -330,14 +490,32 @@ def _check(message: Any) -> None:
     """Refuse what the types allow and nobody means: endless text, not-a-number, a probe out of its range."""
     for each in dataclasses.fields(message):
         value = getattr(message, each.name)
-        if (isinstance(value, str) and len(value) > MAX_TEXT) or (
+        if (isinstance(value, str) and len(value) > _LONGEST.get(each.name, MAX_TEXT)) or (
             isinstance(value, float) and not math.isfinite(value)
         ):
             raise FrameError(f"{type(message).__name__}: {each.name} out of range")
-    if isinstance(message, Probe):
-        numbers = [message.quality, 0.0 if message.pad is None else message.pad]
-        if len(message.data) > MAX_PROBE_BYTES or not all(0.0 <= number <= 1.0 for number in numbers):
-            raise FrameError("Probe: out of range")
+    if not _in_range(message):
+        raise FrameError(f"{type(message).__name__}: out of range")
+
+
+_LONGEST = {"insertion": MAX_INSERTION}
+
+
+def _in_range(message: Any) -> bool:
+    match message:
+        case Probe(data, quality, _, pad):
+            numbers = [quality, 0.0 if pad is None else pad]
+            return len(data) <= MAX_PROBE_BYTES and all(0.0 <= number <= 1.0 for number in numbers)
+        case Proof() | Claimed() | Identifier() | Enrolled():
+            return len(message.data) <= MAX_PROBE_BYTES
+        case Asked(_, left):
+            return left is None or 0 <= left <= MAX_TRIES_LEFT
+        case Typed(text):
+            return len(text) <= MAX_TYPED
+        case Verdict(counter=counter):
+            return len(message.credential) <= MAX_PROBE_BYTES and (counter is None or 0 <= counter <= MAX_COUNTER)
+        case _:
+            return True
 
 
 class Splitter:

@@ -1,4 +1,4 @@
-"""The verifier child's work: open sealed templates into the comparators' galleries, compare, enrol.
+"""The verifier child's work: open sealed templates into comparators' and checkers' galleries, compare, check, enrol.
 
 The only code that ever sees a template in clear. It has no device, file or network; what it is told arrives in frames
 from core, and what it answers is a candidate, or nobody.
@@ -12,12 +12,19 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import cast
 
 from authd.core.model import FINGERS, Fault, Hint
-from authd.driver import Comparator, DriverError, Reference
+from authd.driver import Checker, Comparator, DriverError, NotAccepted, Reference
+from authd.service.host import checking
 from authd.service.host.channel import Channel
 from authd.service.host.frames import (
+    Admit,
     Answer,
+    Check,
+    Counted,
+    Describe,
+    Described,
     Ended,
     Enrol,
     Failed,
@@ -26,10 +33,12 @@ from authd.service.host.frames import (
     Load,
     Loaded,
     Message,
+    NotAdmitted,
     Presentation,
     Refused,
     Remove,
     Renew,
+    Revoked,
     Scope,
     Search,
     Spoiled,
@@ -50,6 +59,8 @@ class _Lists:
     templates: list[SealedTemplate] = field(default_factory=list[SealedTemplate])
     subjects: list[str] = field(default_factory=list[str])
     probes: list[bytes] = field(default_factory=list[bytes])
+    counters: dict[str, int] = field(default_factory=dict[str, int])
+    revoked: set[str] = field(default_factory=set[str])
 
 
 class Gallery:
@@ -58,17 +69,22 @@ class Gallery:
     def __init__(self, start: Start, host_key: bytes, channel: Channel) -> None:
         self._start, self._host_key, self._channel = start, host_key, channel
         self._comparators: dict[str, Comparator] = {}
+        self._checkers: dict[str, Checker] = {}
         self._subjects: dict[str, dict[str, set[str]]] = {}
         """Templates, without their versions, by modality and person."""
         self._lists: dict[int, _Lists] = {}
 
     async def open(self) -> None:
-        """Load the comparators' code."""
+        """Load the code of the comparators and checkers."""
         for modality, target in self._start.comparators.items():
             module, _, attribute = target.partition(":")
-            make: Callable[..., Comparator] = getattr(importlib.import_module(module), attribute)
+            make: Callable[..., Comparator | Checker] = getattr(importlib.import_module(module), attribute)
             shared = self._start.shared.get(modality)
-            self._comparators[modality] = make(shared) if shared else make()
+            half = make(shared) if shared else make()
+            if checking.is_checker(half):
+                self._checkers[modality] = half
+            else:
+                self._comparators[modality] = cast("Comparator", half)
             self._subjects[modality] = {}
 
     async def close(self) -> None:
@@ -97,6 +113,10 @@ class Gallery:
                 lists.templates.append(message)
             case Scope():
                 lists.subjects += message.subjects
+            case Counted():
+                lists.counters |= message.counters
+            case Revoked():
+                lists.revoked.update(message.references)
             case Presentation() if len(lists.probes) < MAX_PRESENTATIONS:
                 lists.probes.append(message.probe)
             case _:
@@ -108,9 +128,16 @@ class Gallery:
             case Load():
                 return self._load(lists, message.replace)
             case Remove():
-                return self._remove(message.subject)
+                return self._remove(message.subject, message.reference)
             case Search():
                 return [self._search(message, lists)]
+            case Check():
+                return [checking.check(self._checker(message.modality), message, lists.subjects)]
+            case Describe():
+                checker = self._checker(message.modality)
+                return [Described(checker.credential(message.reference), checker.name(message.reference))]
+            case Admit():
+                return self._admit(message, lists)
             case Known():
                 return [self._known(message, lists.probes)]
             case Enrol():
@@ -121,7 +148,7 @@ class Gallery:
                 raise DriverError(Fault.PROTOCOL, type(message).__name__)
 
     def _load(self, lists: _Lists, anew: bool) -> list[Message]:
-        opened: dict[str, list[Reference]] = {modality: [] for modality in self._comparators}
+        opened: dict[str, list[Reference]] = {modality: [] for modality in self._subjects}
         spoiled: list[Message] = []
         keys = {subject: self._key(wrapped) for subject, wrapped in lists.keys.items()}
         for template in lists.templates:
@@ -131,7 +158,7 @@ class Gallery:
             except (SealError, KeyError, ValueError):
                 spoiled.append(Spoiled(template.reference))
         for modality, references in opened.items():
-            self._hand_over(modality, references, anew)
+            self._hand_over(modality, references, lists, anew)
         return [*spoiled, self._loaded()]
 
     def _key(self, wrapped: WrappedKey) -> bytes | None:
@@ -141,14 +168,18 @@ class Gallery:
         except SealError:
             return None
 
-    def _hand_over(self, modality: str, references: Sequence[Reference], anew: bool) -> None:
-        comparator, counts = self._comparators[modality], self._subjects[modality]
+    def _hand_over(self, modality: str, references: list[Reference], lists: _Lists, anew: bool) -> None:
+        counts, revoked = self._subjects[modality], frozenset(lists.revoked)
+        good = [each for each in references if each.id not in revoked]
+        if modality in self._checkers:
+            good = checking.hand_over(self._checkers[modality], references, lists.counters, revoked, anew)
+        elif anew:
+            self._comparators[modality].load(good)
+        elif good:
+            self._comparators[modality].add(good)
         if anew:
-            comparator.load(references)
             counts.clear()
-        elif references:
-            comparator.add(references)
-        for reference in references:
+        for reference in good:
             counts.setdefault(reference.subject, set()).add(reference.id.partition("@")[0])
 
     def _loaded(self) -> Loaded:
@@ -156,12 +187,22 @@ class Gallery:
             {modality: sum(map(len, counts.values())) for modality, counts in self._subjects.items()},
             {modality: float(comparator.fmr) for modality, comparator in self._comparators.items()},
             {name: tuple(comparator.rosters) for name, comparator in self._comparators.items() if comparator.rosters},
+            tuple(self._checkers),
         )
 
-    def _remove(self, subject: str) -> list[Message]:
+    def _remove(self, subject: str, reference: str) -> list[Message]:
+        for modality, checker in self._checkers.items():
+            held = self._subjects[modality].get(subject, set())
+            if not reference:
+                checker.remove(subject)
+                self._subjects[modality].pop(subject, None)
+            elif reference.partition("@")[0] in held:
+                checker.remove(subject, reference)
+                held.discard(reference.partition("@")[0])
         for modality, comparator in self._comparators.items():
-            comparator.remove(subject)
-            self._subjects[modality].pop(subject, None)
+            if not reference:  # of one template of a finger, a comparator is told with its next gallery
+                comparator.remove(subject)
+                self._subjects[modality].pop(subject, None)
         return [self._loaded()]
 
     def _search(self, message: Search, lists: _Lists) -> Answer:
@@ -196,12 +237,27 @@ class Gallery:
             if error.args[:1] and error.args[0] in set(Hint):
                 return [Refused(str(error.args[0]))]
             raise  # a bug of the comparator's: the child ends with it
-        wrapped = lists.keys.get(message.subject)
+        key, own = self._own_key(message.subject, lists)
+        return [own, *(self._sealed(key, message, message.finger, data) for data in made), Ended()]
+
+    def _admit(self, message: Admit, lists: _Lists) -> list[Message]:
+        checker = self._checker(message.modality)
+        if len(lists.probes) != 1:
+            raise DriverError(Fault.PROTOCOL, "one credential is expected")
+        try:
+            made = checker.admit(lists.probes[0], message.nonce, message.subject)
+        except NotAccepted as bad:
+            return [NotAdmitted(bad.why)]
+        key, own = self._own_key(message.subject, lists)
+        return [own, self._sealed(key, message, message.label, made), Ended()]
+
+    def _own_key(self, subject: str, lists: _Lists) -> tuple[bytes, WrappedKey]:
+        """The person's own key, or a new one."""
+        wrapped = lists.keys.get(subject)
         key = self._key(wrapped) if wrapped else new_key()
         if key is None:
             raise DriverError(Fault.PROTOCOL, "the person's key does not open")
-        own = wrapped or wrap(self._host_key, self._start.store, message.subject, key)
-        return [own, *(self._sealed(key, message, data) for data in made), Ended()]
+        return key, wrapped or wrap(self._host_key, self._start.store, subject, key)
 
     def _renew(self, message: Renew, lists: _Lists) -> list[Message]:
         """The version counts on in the slot that is renewed; which slot that is, the comparator says."""
@@ -216,9 +272,9 @@ class Gallery:
         slot = SealedTemplate(name, int(version) + 1, message.subject, message.modality, "", b"")
         return [seal(key, self._start.store, slot, made[1]), Ended()]
 
-    def _sealed(self, key: bytes, message: Enrol, data: bytes) -> SealedTemplate:
+    def _sealed(self, key: bytes, message: Enrol | Admit, label: str, data: bytes) -> SealedTemplate:
         name = f"tpl_{os.urandom(16).hex()}"
-        slot = SealedTemplate(name, 1, message.subject, message.modality, message.finger, b"")
+        slot = SealedTemplate(name, 1, message.subject, message.modality, label, b"")
         return seal(key, self._start.store, slot, data)
 
     def _comparator(self, modality: str) -> Comparator:
@@ -226,3 +282,9 @@ class Gallery:
         if comparator is None:
             raise DriverError(Fault.NOT_PERMITTED, f"no comparator for {modality!r}")
         return comparator
+
+    def _checker(self, modality: str) -> Checker:
+        checker = self._checkers.get(modality)
+        if checker is None:
+            raise DriverError(Fault.NOT_PERMITTED, f"no checker for {modality!r}")
+        return checker

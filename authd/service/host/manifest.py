@@ -2,7 +2,8 @@
 
     kind = "touch"                  # touch: takes samples of a person; signal: only says states (a presence sensor)
     modality = "vein"               # what the samples are, the name of the comparator; "" for a signal
-    capabilities = ["capture", "watch"]
+    capabilities = ["capture", "watch"]   # the operations it knows, and "prompt" (may ask for a PIN), "insertion"
+                                    # (says which stay of a key or card it is, so that a session can end with it)
     pad_level = "none"              # none | heuristic | vendor: what is done against false fingers
     pad_level_with = {lamp = "heuristic"}   # another level for a reader that has this setting
     simulator = false               # true only in the simulators' distribution
@@ -18,6 +19,9 @@
 
 `{name}` is the reader's setting of that name. `{name#prefix}` makes the item optional: it counts only where the setting
 begins with the prefix, and a prefix that ends in a colon is taken off (`folder:/data` becomes `/data`).
+
+The device `/dev/hidraw*` stands for every FIDO key that is there when a child starts. A driver that sees a new one,
+which it may not open, ends with `DriverError(Fault.REMOVED)`; the child after it may.
 """
 
 from __future__ import annotations
@@ -31,9 +35,11 @@ from typing import Literal
 import msgspec
 
 from authd.service.host.grants import Grants, Limits
+from authd.service.host.nodes import PATTERN
 
 MAX_MANIFEST_BYTES = 16_384
 PadLevel = Literal["none", "heuristic", "vendor"]
+Capability = Literal["capture", "watch", "verify", "confirm", "enroll", "prompt", "insertion"]
 _PLACEHOLDER = re.compile(r"\{([a-z][a-z0-9_]*)(?:#([^{}]+))?\}")
 
 
@@ -46,7 +52,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     kind: Literal["touch", "signal"]
     modality: str = ""
-    capabilities: tuple[Literal["capture", "watch"], ...]
+    capabilities: tuple[Capability, ...]
     pad_level: PadLevel = "none"
     pad_level_with: dict[str, PadLevel] = {}
     simulator: bool = False
@@ -73,10 +79,13 @@ def _sensible(manifest: Manifest) -> Manifest:
     limits = manifest.limits
     if not (32 <= limits.memory_mb <= 8192 and 8 <= limits.files <= 256 and 0 <= limits.threads <= 64):
         raise ManifestError("limits: memory_mb 32 to 8192, files 8 to 256 and threads 0 to 64 are expected")
-    if manifest.kind == "touch" and ("capture" not in manifest.capabilities or not manifest.modality):
-        raise ManifestError('kind "touch": a modality and the capability "capture" are expected')
-    if manifest.kind == "signal" and "watch" not in manifest.capabilities:
+    can = manifest.capabilities
+    if manifest.kind == "touch" and (not {"capture", "verify"} & set(can) or not manifest.modality):
+        raise ManifestError('kind "touch": a modality and the capability "capture" (or "verify") are expected')
+    if manifest.kind == "signal" and "watch" not in can:
         raise ManifestError('kind "signal": the capability "watch" is expected')
+    if {"insertion", "confirm"} & set(can) and "watch" not in can:
+        raise ManifestError('capabilities: "insertion" and "confirm" need "watch"')
     return manifest
 
 
@@ -93,8 +102,8 @@ def fill(manifest: Manifest, settings: Mapping[str, str]) -> Grants:
         raise ManifestError(f"setting {unknown[0]!r}: one of {sorted(known)} is expected")
     devices = tuple(_paths("devices", manifest.devices, settings))
     for path in devices:
-        if not path.startswith("/dev/"):
-            raise ManifestError(f"devices: a path under /dev is expected, not {path!r}")
+        if not path.startswith("/dev/") or (set("*?[") & set(path) and path != PATTERN):
+            raise ManifestError(f"devices: a path under /dev, or {PATTERN}, is expected, not {path!r}")
     return Grants(
         devices,
         tuple(_paths("read", manifest.read, settings)),

@@ -173,6 +173,8 @@ def _landlock(grants: Grants, folders: list[str], parents: list[str]) -> tuple[l
 def _granted(grants: Grants, read: Any, write: Any, connect: Any) -> Iterator[tuple[str, Any]]:
     yield "/dev/null", write
     for path in grants.devices:
+        if not Path(path).exists():
+            continue  # not plugged in: its driver says so, or waits for it and then ends, for a child that may open it
         if not stat.S_ISCHR(_present(path).st_mode):
             raise DriverError(Fault.NOT_PERMITTED, f"{path} is not a device")
         yield path, write
@@ -180,8 +182,9 @@ def _granted(grants: Grants, read: Any, write: Any, connect: Any) -> Iterator[tu
         _present(path)
         yield path, read
     for path in grants.unix_sockets:
-        # One that is not there yet is made in its folder later, so the rule is the folder's.
-        yield path if Path(path).exists() else str(Path(path).parent), connect
+        # The folder's rule: a service that starts anew makes another socket of that name. No folder: nothing to reach.
+        if Path(path).parent.is_dir():
+            yield str(Path(path).parent), connect
 
 
 def _present(path: str) -> os.stat_result:

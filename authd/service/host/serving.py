@@ -12,12 +12,33 @@ import traceback
 from collections.abc import AsyncIterator
 from typing import Protocol, TypeVar
 
-from authd.core.model import Fault
-from authd.driver import Capture, DriverError, Event, NoMatch, Probe, Reader, ReaderFactory, Watch
+from authd.core.model import Fault, Prompt
+from authd.driver import (
+    Ask,
+    Capture,
+    Claimed,
+    Confirm,
+    Delete,
+    Denied,
+    DriverError,
+    Enroll,
+    Enrolled,
+    Event,
+    Identifier,
+    NoMatch,
+    Op,
+    Probe,
+    Proof,
+    Reader,
+    ReaderFactory,
+    Verify,
+    Watch,
+)
 from authd.service.host.channel import Channel
 from authd.service.host.frames import (
     TO_READER,
     TO_VERIFIER,
+    Asked,
     Beat,
     Cancel,
     Close,
@@ -28,6 +49,8 @@ from authd.service.host.frames import (
     FrameError,
     Opened,
     Start,
+    Typed,
+    Unasked,
 )
 
 BEAT_SECONDS = 0.2
@@ -35,6 +58,8 @@ CORE_SILENT_BEATS = 50
 """Beats of its own after which a child that hears nothing from core releases its device."""
 CANCEL_SECONDS = 0.5
 MAX_QUEUED = 1_000
+_LAST = (Probe, NoMatch, Proof, Claimed, Identifier, Denied, Enrolled)
+"""After one of these an operation is over."""
 E = TypeVar("E", bound=Exception)
 
 
@@ -147,15 +172,19 @@ class ReaderServer:
     def __init__(self, reader: Reader, channel: Channel, group: asyncio.TaskGroup) -> None:
         self._reader, self._channel, self._group = reader, channel, group
         self._current: asyncio.Task[None] | None = None
+        self._prompt = _Prompt(channel)
 
     async def open(self) -> None:
         """Claim the device."""
         await self._reader.open()
 
     async def serve(self, frame: Frame) -> None:
-        """Start the operation that the frame asks for, once the one in flight has ended."""
+        """Start the operation that the frame asks for, once the one in flight has ended; or hand on what was typed."""
+        if isinstance(frame.message, Typed):
+            self._prompt.typed(frame.op, frame.message.text)
+            return
         await self._stop()
-        if isinstance(frame.message, Capture | Watch):
+        if isinstance(frame.message, Capture | Watch | Verify | Confirm | Enroll | Delete):
             self._current = self._group.create_task(self._carry_out(frame.op, frame.message))
         elif not isinstance(frame.message, Cancel):
             raise DriverError(Fault.PROTOCOL, type(frame.message).__name__)
@@ -165,12 +194,12 @@ class ReaderServer:
         await self._stop()
         await self._reader.close()
 
-    async def _carry_out(self, op: int, what: Capture | Watch) -> None:
-        events = self._reader.run(what, _no_prompt)
+    async def _carry_out(self, op: int, what: Op) -> None:
+        events = self._reader.run(what, self._prompt.of(op))
         try:
             async for event in events:
                 self._channel.send(Frame(op, event))
-                if isinstance(event, Probe | NoMatch):
+                if isinstance(event, _LAST):
                     break
         finally:
             await _close(events)
@@ -186,12 +215,40 @@ class ReaderServer:
             raise DriverError(Fault.TIMEOUT, "the driver does not cancel within 500 ms")
 
 
+class _Prompt:
+    """The one question that may be open: an operation asks core, and waits for as long as it lives."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._op = 0
+        self._answer: asyncio.Future[str] | None = None
+
+    def of(self, op: int) -> Ask:
+        """Return the `ask` of one operation."""
+
+        async def ask(prompt: Prompt) -> str:
+            if self._answer is not None:
+                raise DriverError(Fault.PROTOCOL, "one question at a time")
+            self._op, self._answer = op, asyncio.get_running_loop().create_future()
+            try:
+                self._channel.send(Frame(op, Asked(prompt.id, prompt.left, prompt.again)))
+                return await self._answer
+            except asyncio.CancelledError:
+                self._channel.send(Frame(op, Unasked()))
+                raise
+            finally:
+                self._answer = None
+
+        return ask
+
+    def typed(self, op: int, text: str) -> None:
+        """Answer the question; what belongs to one that is not asked any more goes nowhere."""
+        if self._answer is not None and op == self._op and not self._answer.done():
+            self._answer.set_result(text)
+
+
 async def _close(events: AsyncIterator[Event]) -> None:
     """Close the driver's iterator, whether it is a generator or an object of its own."""
     close = getattr(events, "aclose", None)
     if close is not None:
         await close()
-
-
-async def _no_prompt(prompt: str) -> str:
-    raise DriverError(Fault.NOT_PERMITTED, f"no prompt for {prompt[:80]!r}")

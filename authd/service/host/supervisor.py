@@ -11,6 +11,7 @@ from typing import Protocol
 
 from authd.core.model import Fault
 from authd.service.host.frames import Frame, Message, Opened
+from authd.service.host.nodes import granted
 from authd.service.host.process import Gone, Plan, Process
 
 FIRST_DELAY = 0.25
@@ -103,7 +104,8 @@ class Keeper:
 
     async def _live(self) -> tuple[Gone, float]:
         loop = asyncio.get_running_loop()
-        plan = replace(self.plan, start=replace(self.plan.start, parent=getpid()))
+        start = self.plan.start
+        plan = replace(self.plan, start=replace(start, parent=getpid(), grants=granted(start.grants)))
         try:
             process = self._process = Process(plan, self._take)
         except OSError as error:  # no descriptor, no process, no memory: as temporary as any other trouble

@@ -6,8 +6,10 @@
 from authd.service.ledger.head import KeySigner, checker, open_checkpoint, published
 from authd.service.ledger.ledger import Ledger, Standing
 from authd.service.ledger.presence import Stay, presence
+from authd.service.ledger.proofs import Complete, Growth, Inclusion, prove, prove_complete, prove_growth
 from authd.service.ledger.query import Anchor, Reader
-from authd.service.ledger.record import Recorded
+from authd.service.ledger.record import Placed, Recorded
+from authd.service.ledger.sealing import seal_file
 from authd.service.ledger.segment import FORMAT
 from authd.service.ledger.trouble import LedgerDamaged, LedgerFormat, Trouble
 from authd.service.ledger.verify import Finding, Flaw, Verdict, verify
@@ -15,12 +17,16 @@ from authd.service.ledger.verify import Finding, Flaw, Verdict, verify
 __all__ = [
     "FORMAT",
     "Anchor",
+    "Complete",
     "Finding",
     "Flaw",
+    "Growth",
+    "Inclusion",
     "KeySigner",
     "Ledger",
     "LedgerDamaged",
     "LedgerFormat",
+    "Placed",
     "Reader",
     "Recorded",
     "Standing",
@@ -30,6 +36,10 @@ __all__ = [
     "checker",
     "open_checkpoint",
     "presence",
+    "prove",
+    "prove_complete",
+    "prove_growth",
     "published",
+    "seal_file",
     "verify",
 ]

@@ -11,16 +11,16 @@ from pathlib import Path
 import apsw
 
 from authd.core.model import Entry, Instant, Kind, Value
-from authd.core.tlog import Signer
+from authd.core.tlog import Signer, leaf_hash
 from authd.service.ledger.head import Head, publish, sign_head
 from authd.service.ledger.inbox import CAPACITY
 from authd.service.ledger.migrate import migrate
-from authd.service.ledger.narrow import Narrow, placed
+from authd.service.ledger.narrow import placed
+from authd.service.ledger.placing import Placing
 from authd.service.ledger.record import Recorded, encode
 from authd.service.ledger.segment import (
     AT_ONCE,
     Connect,
-    check_schema,
     create,
     month_in,
     month_of,
@@ -62,7 +62,7 @@ class LedgerFile:
         self._published = 0
         """Tree size that the file beside the segments vouches for."""
         self._first = 0
-        self._narrow = Narrow()
+        self._placing = Placing(folder)
         self._db: Database | None = None
         self._path = folder
         self._lock = -1
@@ -82,6 +82,7 @@ class LedgerFile:
         if found.last is None:
             self._begin(1, month_of(wall_ms))
         else:
+            migrate(self.folder, self._connect)
             self._attach(found.last)
         if found.lost or found.unvouched:
             self._gap(found, now, wall_ms)
@@ -101,7 +102,7 @@ class LedgerFile:
 
     def adopt(self, rows: Sequence[Recorded]) -> None:
         """Go on behind rows that turned out to be durable."""
-        self.head.take_all(rows)
+        self._placing.add(rows, self.head.take_all(rows))
 
     @property
     def unsigned(self) -> int:
@@ -118,20 +119,21 @@ class LedgerFile:
 
     def commit(self, rows: Sequence[Recorded], *, sign: bool = False) -> None:
         """Store rows, durably, in one transaction, with a signed checkpoint where one is due. All or nothing."""
-        head = self.head.after(rows)
+        head = self.head.copy()
+        leaves = head.take_all(rows)
         sign = sign or head.tree.size - self.signed >= MILESTONE
         note = sign_head(head, self._signer) if sign else ""
         place = self._place_now(rows, sign)
         with self.db.transaction() if sign or place or len(rows) not in AT_ONCE else nullcontext():
             if place:
-                self._narrow.write(self.db, self.head.seq)
+                self._placing.write(self.db)
             put_rows(self.db, rows)
             if sign:
                 self._sign(head, note)
         self.head = head
         if place:
-            self._narrow.clear()
-        self._narrow.add(rows)
+            self._placing.written()
+        self._placing.add(rows, leaves)
         if sign:
             self.signed, self.note, self._unpublished = head.tree.size, note, True
 
@@ -153,11 +155,11 @@ class LedgerFile:
     @property
     def settled(self) -> bool:
         """Whether every row is signed and in the narrow index, and the checkpoint file is up to date."""
-        return not (self.unsigned or len(self._narrow) or self._unpublished)
+        return not (self.unsigned or len(self._placing) or self._unpublished)
 
     def settle(self) -> None:
         """Sign, index and publish what is not yet."""
-        if self.unsigned or len(self._narrow):
+        if self.unsigned or len(self._placing):
             self.commit([], sign=True)
         self.publish()
 
@@ -197,13 +199,14 @@ class LedgerFile:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise LedgerFormat(f"{self.folder} is held by another process") from error
+            held = f"{self.folder} is held by another process: see authd status; authd stop ends it"
+            raise LedgerFormat(held) from error
 
     def _begin(self, number: int, month: str, *, vouch: bool = True) -> None:
         note = sign_head(self.head, self._signer)
         if vouch:
             publish(self.folder, note)
-        path = create(self.folder, number, month, self.head, note, self._connect)
+        path = create(self.folder, number, month, self.head, self._placing.edge, note, self._connect)
         self.signed, self.note = self.head.tree.size, note
         self._attach(path)
 
@@ -211,10 +214,10 @@ class LedgerFile:
         db = self._db = self._connect(path, False)
         self._path = path
         self.note = str(db.value("SELECT note FROM checkpoint ORDER BY size DESC LIMIT 1"))
-        migrate(db, check_schema(db, path))
         self._first = int(db.value("SELECT min(size) FROM checkpoint"))
-        self._narrow = Narrow()
-        self._narrow.add(list(rows_after(db, placed(db), self.folder)))
+        rows = list(rows_after(db, placed(db), self.folder))
+        self._placing = Placing.load(self.folder, db)
+        self._placing.add(rows, [leaf_hash(row.bytes) for row in rows])
 
     def _detach(self) -> None:
         db, self._db = self._db, None
@@ -238,7 +241,7 @@ class LedgerFile:
 
     def _place_now(self, rows: Sequence[Recorded], sign: bool) -> bool:
         """Index now what is durable: when there is nothing else to do, when it costs little, or when it is much."""
-        waiting = len(self._narrow)
+        waiting = len(self._placing)
         return waiting > 0 and (not rows or waiting >= PLACE_MANY or (sign and waiting <= PLACE_FEW))
 
     def _sign(self, head: Head, note: str) -> None:

@@ -19,6 +19,8 @@ from authd.core.tlog import Check, Checkpoint, Signer, Tree, leaf_hash, open_not
 from authd.service.ledger.record import Recorded
 
 CHECKPOINT_FILE = "checkpoint"
+WITNESSED_FILE = "witnessed"
+"""The newest checkpoint that came back cosigned."""
 _BEGINS = {id(Kind.GRANT), id(Kind.SESSION_STARTED)}
 _ENDS = {id(Kind.VOID), id(Kind.SESSION_ENDED)}
 """By identity: an enum's own hash is slow."""
@@ -77,17 +79,13 @@ class Head:
         self.tree.append(leaf_hash(raw))
         self._pass(seq, entry)
 
-    def after(self, rows: Sequence[Recorded]) -> Head:
-        """Return the head behind these rows; this one stays where it is."""
-        head = self.copy()
-        head.take_all(rows)
-        return head
-
-    def take_all(self, rows: Sequence[Recorded]) -> None:
-        """Go on over many rows at once."""
-        self.tree.extend([leaf_hash(row.bytes) for row in rows])
+    def take_all(self, rows: Sequence[Recorded]) -> list[bytes]:
+        """Go on over many rows at once; return their leaf hashes."""
+        leaves = [leaf_hash(row.bytes) for row in rows]
+        self.tree.extend(leaves)
         for row in rows:
             self._pass(row.seq, row.entry)
+        return leaves
 
     def _pass(self, seq: int, entry: Entry) -> None:
         self.seq = seq
@@ -113,20 +111,29 @@ def open_checkpoint(note: str, name: str, public_key: bytes) -> Checkpoint:
 
 def publish(folder: Path, note: str) -> None:
     """Replace the checkpoint file, durably. Only ever called with rows that are durable already."""
-    fresh = folder / f"{CHECKPOINT_FILE}.new"
+    _keep(folder, CHECKPOINT_FILE, note)
+
+
+def keep_witnessed(folder: Path, note: str) -> None:
+    """Replace the cosigned checkpoint, durably."""
+    _keep(folder, WITNESSED_FILE, note)
+
+
+def _keep(folder: Path, name: str, note: str) -> None:
+    fresh = folder / f"{name}.new"
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
     try:
         os.write(descriptor, note.encode())
         os.fdatasync(descriptor)
     finally:
         os.close(descriptor)
-    fresh.replace(folder / CHECKPOINT_FILE)
+    fresh.replace(folder / name)
 
 
-def published(folder: Path) -> str | None:
-    """Return the note in the checkpoint file, or None if there is none."""
+def published(folder: Path, name: str = CHECKPOINT_FILE) -> str | None:
+    """Return the note in the checkpoint file (or the one of this name), or None if there is none."""
     try:
-        return (folder / CHECKPOINT_FILE).read_text(encoding="utf-8", errors="replace")
+        return (folder / name).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
 

@@ -9,6 +9,7 @@ from collections import deque
 import msgspec
 
 from authd.core.model import Entry
+from authd.service.ledger.record import Placed
 
 CAPACITY = 1_000
 """Entries that may wait before grants are refused."""
@@ -23,7 +24,7 @@ class Item(msgspec.Struct, eq=False, gc=False):
     wall_ms: int
     since: int
     """When it came, CLOCK_BOOTTIME ns."""
-    waiter: asyncio.Future[int] | None = None
+    waiter: asyncio.Future[Placed] | None = None
     """Of whoever waits; only the loop's thread completes it."""
     note: asyncio.Future[str] | None = None
 

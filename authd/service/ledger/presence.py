@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from authd.core.model import EndReason, Grade, Instant, Kind, SeatId, SessionId, SubjectId, Value
-from authd.service.ledger.query import Reader
+from authd.service.ledger.query import SESSION, Reader
 from authd.service.ledger.record import Recorded
+from authd.service.ledger.sat import sat
 
 LONGEST_MS = 13 * 3_600_000
 """No session lasts longer (12 h, NIST SP 800-63B-4 AAL3), with an hour for clocks that were set."""
+FARTHEST = 100_000
+"""Rows of a seat's sessions among which the end of a session is looked for, behind its last known one."""
 CLOCK_TOLERANCE_MS = 5_000
 """Wall clock and boot clock may drift apart by this much in one session before an answer says so."""
 
@@ -43,7 +47,9 @@ class Stay:
 
 def presence(reader: Reader, seat: str, since_ms: int, until_ms: int) -> list[Stay]:
     """Return every stay that touches the interval, in the ledger's order. A seat without any: nobody was there."""
-    rows = reader.find(f"seat:{seat}", since_ms - LONGEST_MS, until_ms + LONGEST_MS)
+    rows = sat(reader, seat, since_ms, until_ms, LONGEST_MS)
+    if rows is None:
+        rows = reader.find(f"seat:{seat}", since_ms - LONGEST_MS, until_ms + LONGEST_MS, SESSION)
     by_session: dict[SessionId, list[Recorded]] = {}
     for row in rows:
         if row.entry.kind.startswith("session.") and row.entry.session is not None:
@@ -66,8 +72,7 @@ def _stay(reader: Reader, rows: list[Recorded]) -> Stay | None:
     if start.entry.kind is not Kind.SESSION_STARTED or start.entry.seat is None or start.entry.subject is None:
         return None
     if rows[-1].entry.kind is not Kind.SESSION_ENDED:
-        found = reader.find(f"seat:{start.entry.seat}")
-        rows = [row for row in found if row.entry.session == start.entry.session and row.seq >= start.seq]
+        rows = [*rows, *_rest(reader, start.entry.seat, rows[-1])]
     end = rows[-1] if rows[-1].entry.kind is Kind.SESSION_ENDED else None
     seconds = _seconds(start, end)
     return Stay(
@@ -85,6 +90,26 @@ def _stay(reader: Reader, rows: list[Recorded]) -> Stay | None:
         evidence=start.entry.data,
         steps=tuple(rows[1:-1] if end else rows[1:]),
     )
+
+
+def _rest(reader: Reader, seat: str, last: Recorded) -> list[Recorded]:
+    """Return what follows of a session, up to its end, which comes before the seat's next owner: not far behind."""
+    found, whole = _up_to_end(reader.sessions_behind(seat, last.seq, last.wall_ms), last)
+    return found if whole else _up_to_end(reader.sessions_behind(seat, last.seq), last)[0]
+
+
+def _up_to_end(rows: Iterable[Recorded], last: Recorded) -> tuple[list[Recorded], bool]:
+    """Return what is of the session, and whether its end was among it and no other one began before."""
+    found: list[Recorded] = []
+    whole = True
+    for row in islice(rows, FARTHEST):
+        if row.entry.session == last.entry.session and row.entry.kind.startswith("session."):
+            found.append(row)
+            if row.entry.kind is Kind.SESSION_ENDED:
+                return found, whole
+        elif row.entry.kind is Kind.SESSION_STARTED:
+            whole = False
+    return found, False
 
 
 def _seconds(start: Recorded, end: Recorded | None) -> float | None:

@@ -15,8 +15,8 @@ import msgspec
 
 from authd.core.model import EndReason, Entry, Epoch, Grade, Instant, Kind, SeatId, SessionId, SubjectId, Value
 
-ROW_LIMIT = 65_536
-"""Largest row, bytes."""
+ROW_LIMIT = 65_535
+"""Largest row, bytes: what C2SP's bundles of entries can hold."""
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -53,6 +53,17 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
 _encode = msgspec.json.Encoder(order="deterministic").encode
 _decode = msgspec.json.Decoder(Row).decode
+
+
+class Placed(msgspec.Struct, frozen=True, gc=False):
+    """Where an entry durably stands."""
+
+    seq: int
+    """Its number."""
+    leaf: int
+    """Its index in the tree; below `seq` by one and by the numbers that gaps passed over."""
+    size: int
+    """Leaves in the tree when it was told, this one among them."""
 
 
 class BadRow(ValueError):
@@ -125,23 +136,47 @@ def _entry(row: Row) -> Entry:
 
 
 def place(of: str) -> int:
-    """Return what the narrow index knows a seat, subject or kind by (`seat:counter-1`): 64 bits of its SHA-256."""
+    """Return what the narrow index knows a seat, subject, record or kind by (`seat:counter-1`): 64 bits of SHA-256."""
     return int.from_bytes(sha256(of.encode()).digest()[:8], signed=True)
 
 
 _BUSY = ("session.", "attempt.", "grant", "void", "shift.", "view.")
+SITTING = {id(kind) for kind in Kind if kind.startswith("session.")}
+"""Kinds of the rows that say who sat at a seat: few among its views, and found without them."""
 RARE = {id(kind) for kind in Kind if not kind.startswith(_BUSY)}
-"""Kinds with very many rows are found by seat or subject, never by kind. By identity: an enum's own hash is slow."""
+"""Kinds with very many rows are found by seat, subject or record, not by kind. By identity: an enum's hash is slow."""
 
 
-def places(entry: Entry) -> list[int]:
-    """Return every place of the narrow index under which the entry is found."""
+def lasting(entry: Entry, *, told: bool = True) -> list[int]:
+    """Return the places that are in the narrow index for good: its seat, and its kind if that is rare.
+
+    told: whether the index tells a seat's sessions from its other rows.
+    """
     found = [] if entry.seat is None else [_place("seat", entry.seat)]
-    if entry.subject is not None:
-        found.append(_place("subject", entry.subject))
+    if told and entry.seat is not None and id(entry.kind) in SITTING:
+        found.append(_place("sitting", entry.seat))
     if id(entry.kind) in RARE:
         found.append(_place("kind", entry.kind))
     return found
+
+
+def passing(entry: Entry) -> list[int]:
+    """Return the places that are in the narrow index until a span is sealed over them: its subject and its record."""
+    found = [] if entry.subject is None else [_place("subject", entry.subject)]
+    if entry.data and (record := record_of(entry)) is not None:
+        found.append(place(f"record:{record}"))
+    return found
+
+
+def places(entry: Entry) -> list[int]:
+    """Return every place under which the entry is found."""
+    return lasting(entry) + passing(entry)
+
+
+def record_of(entry: Entry) -> str | None:
+    """Return the pseudonym of the record that an entry is about, if it is about one."""
+    record = entry.data.get("record")
+    return record if isinstance(record, str) else None
 
 
 @lru_cache(maxsize=65_536)

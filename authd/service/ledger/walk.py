@@ -14,6 +14,8 @@ from authd.core.tlog import BadNote, Checkpoint
 from authd.service.ledger.head import Head, open_checkpoint
 from authd.service.ledger.record import Recorded, decode
 
+LOSSES = {"lost", "dropped"}
+"""What the data of a `ledger.gap` row has that admits a loss; others tell of times without authd (`gaps.py`)."""
 MOST_FLAWS = 100
 """Flaws that are listed; one is enough."""
 
@@ -143,7 +145,7 @@ class Walk:
 
     def gap(self, where: str, row: Recorded, passed_over: int | None) -> None:
         """Numbers may be passed over only where the row behind them says so."""
-        if row.entry.kind is Kind.LEDGER_GAP:
+        if row.entry.kind is Kind.LEDGER_GAP and LOSSES & set(row.entry.data):
             self.verdict.gaps.append(row.seq)
         elif passed_over is not None:
             self.verdict.add(Flaw.ROW, passed_over + 1, row.seq - 1, where, "numbers are missing")

@@ -63,17 +63,17 @@ class Directory:
     """Who and what exists. Absent means refused."""
 
     def __init__(self) -> None:
-        self._people: dict[SubjectId, Piece] = {}
+        self._people: dict[SubjectId, tuple[PersonAttrs, Piece]] = {}
         self._seats: dict[SeatId, Place] = {}
-        self._systems: dict[str, Piece] = {}
+        self._systems: dict[str, tuple[SystemAttrs, Piece]] = {}
 
     def set_people(self, people: Iterable[PersonAttrs]) -> None:
         """Replace everybody."""
-        self._people = {person.subject: _person(person) for person in people}
+        self._people = {person.subject: (person, _person(person)) for person in people}
 
     def update(self, person: PersonAttrs) -> None:
         """Add or replace one person."""
-        self._people[person.subject] = _person(person)
+        self._people[person.subject] = (person, _person(person))
 
     def set_seats(self, seats: Iterable[SeatAttrs]) -> None:
         """Replace all seats."""
@@ -81,11 +81,17 @@ class Directory:
 
     def set_systems(self, systems: Iterable[SystemAttrs]) -> None:
         """Replace all systems."""
-        self._systems = {system.system: _system(system) for system in systems}
+        self._systems = {system.system: (system, _system(system)) for system in systems}
 
     def person(self, subject: SubjectId) -> Piece | None:
         """The person's entity."""
-        return self._people.get(subject)
+        found = self._people.get(subject)
+        return found[1] if found else None
+
+    def person_attrs(self, subject: SubjectId) -> PersonAttrs | None:
+        """What is known of the person."""
+        found = self._people.get(subject)
+        return found[0] if found else None
 
     def seat(self, seat: SeatId) -> Place | None:
         """The seat with its entity."""
@@ -93,7 +99,13 @@ class Directory:
 
     def system(self, system: str) -> Piece | None:
         """The system's entity."""
-        return self._systems.get(system)
+        found = self._systems.get(system)
+        return found[1] if found else None
+
+    def system_attrs(self, system: str) -> SystemAttrs | None:
+        """What is known of the system."""
+        found = self._systems.get(system)
+        return found[0] if found else None
 
 
 def _piece(kind: str, name: str, attrs: dict[str, object], groups: Iterable[str] = ()) -> Piece:

@@ -22,7 +22,9 @@ from authd.service.pdp.errors import BundleError
 MAX_FILE = 1_000_000
 """Bytes of one policy, settings or test file."""
 MAX_FILES = 200
-REFUSALS = {Message.REFUSED, Message.REFUSED_HOURS, Message.REFUSED_FACTORS}
+WANTS = frozenset({Message.ANOTHER_FACTOR, Message.SECOND_PERSON})
+"""What a rule says that the next touch can satisfy; the seat then waits for it."""
+REFUSALS = {Message.REFUSED, Message.REFUSED_HOURS, Message.REFUSED_FACTORS} | WANTS
 ANNOTATIONS = {"id", "message", "ja", "en"}
 SCHEMA = "schema/authd.cedarschema"
 
@@ -73,6 +75,8 @@ class Bundle:
     policies: cedar.PolicySet
     rules: tuple[Rule, ...]
     settings: settings.Settings
+    lenient: cedar.PolicySet
+    """The permits alone: whether anybody permits it, once no rule forbids it any more."""
     hash: str
     """sha256 (hex) over schema, rules and settings: all that can change a decision."""
 
@@ -83,7 +87,7 @@ class Bundle:
     def only(self, keep: Callable[[Rule], bool]) -> Bundle:
         """The same bundle with fewer rules, for tests: never for decisions."""
         rules = tuple(rule for rule in self.rules if keep(rule))
-        return replace(self, rules=rules, policies=_policies(rules))
+        return replace(self, rules=rules, policies=_policies(rules), lenient=_lenient(rules))
 
     def rule(self, rule_id: str) -> Rule | None:
         """The rule with this `@id`."""
@@ -104,6 +108,7 @@ def read(source: Source) -> Bundle:
     return Bundle(
         schema=schema,
         policies=_policies(rules),
+        lenient=_lenient(rules),
         rules=rules,
         settings=settings.parse(settings_text, source.settings_path.name),
         hash=_hash([schema_text, *(rule.statement.text for rule in rules), settings_text]),
@@ -182,6 +187,10 @@ def _rule(statement: cedar.Statement, kind: str, schema: cedar.Schema) -> Rule:
 
 def _policies(rules: Sequence[Rule]) -> cedar.PolicySet:
     return cedar.PolicySet.from_str("\n".join(rule.statement.text for rule in rules))
+
+
+def _lenient(rules: Sequence[Rule]) -> cedar.PolicySet:
+    return _policies([rule for rule in rules if rule.parsed.effect == "permit"])
 
 
 def _unique(rules: Sequence[Rule]) -> None:

@@ -9,16 +9,16 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import asdict, replace
 from typing import Final
 
 import msgspec
 
-from authd.core.model import Action, Decision, Limits, Message, Request
+from authd.core.model import Action, Decision, Limits, Load, Message, Request
 from authd.service.pdp import cedar
+from authd.service.pdp.asked import LocalTime, thousandths, written
 from authd.service.pdp.attributes import Directory, Piece, SeatAttrs
-from authd.service.pdp.bundle import Bundle
+from authd.service.pdp.bundle import WANTS, Bundle
 from authd.service.pdp.settings import Settings
 
 log = logging.getLogger("authd.pdp")
@@ -29,26 +29,10 @@ ERROR: Final = "pdp.error"
 MISSING: Final = "pdp.missing"
 REASONS = (NO_PERMIT, ERROR, MISSING)
 
-_PRECEDENCE = (Message.REFUSED, Message.REFUSED_HOURS, Message.REFUSED_FACTORS)
-_MARGIN_CAP = 1_000_000
-
-
-@dataclass(frozen=True, slots=True)
-class LocalTime:
-    """Wall time at the seat, for the rules about hours; nothing else in authd is decided by it."""
-
-    minute: int
-    """hour * 60 + minute of the local day."""
-    weekday: int
-    """1 Monday to 7 Sunday."""
-    date: str
-    """ISO, to know holidays by."""
-    trusted: bool
-
-
-def local_time(now: datetime, trusted: bool) -> LocalTime:
-    """Make the time of a local `datetime`."""
-    return LocalTime(now.hour * 60 + now.minute, now.isoweekday(), now.date().isoformat(), trusted)
+_PRECEDENCE = (Message.REFUSED, Message.REFUSED_HOURS, Message.REFUSED_FACTORS, *WANTS)
+_OF_SYSTEMS = (Action.STEP_UP, Action.CARRY_OUT)
+"""Asked about a system, not about a seat."""
+_NOTHING = Load("", 0, "", covered=False)
 
 
 class Pdp:
@@ -67,8 +51,15 @@ class Pdp:
             if place is None or None in pieces:
                 return Decision(permitted=False, rules=(MISSING,), bundle=bundle.hash)
             known = cedar.entities([piece for piece in pieces if piece is not None], place.entities)
-            asked = question(bundle.settings, place.attrs, request, self._wall())
-            return _decision(bundle, cedar.ask(asked, bundle.policies, known), _limits(bundle.settings, place.attrs))
+            time = self._wall()
+            asked = question(bundle.settings, place.attrs, request, time)
+            limits = _limits(bundle.settings, place.attrs, request.action)
+            answer = cedar.ask(asked, bundle.policies, known)
+            decision = replace(_decision(bundle, answer, limits), asked=written(request, self.directory, time))
+            if not _lacks_one_thing(bundle, answer):
+                return decision
+            lenient = cedar.ask(asked, bundle.lenient, known)  # what if the next touch adds it
+            return replace(decision, another_factor=lenient.allow and not (lenient.errors or lenient.failure))
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # a panic of Cedar's is no Exception
@@ -77,11 +68,10 @@ class Pdp:
 
 
 def _slice(directory: Directory, request: Request) -> list[Piece | None]:
-    """What the request names besides its seat, at most three entities; None stands for one that is missing."""
-    pieces = [directory.person(request.subject)]
-    if request.owner is not None and request.owner != request.subject:
-        pieces.append(directory.person(request.owner))
-    if request.action is Action.STEP_UP:
+    """What the request names besides its seat, at most four entities; None stands for one that is missing."""
+    named = dict.fromkeys((request.subject, request.owner, request.helper))
+    pieces = [directory.person(subject) for subject in named if subject is not None]
+    if request.action in _OF_SYSTEMS:
         pieces.append(directory.system(_system(request)))
     return pieces
 
@@ -90,8 +80,10 @@ def _system(request: Request) -> str:
     return request.resource.partition("/")[0]
 
 
-def _limits(settings: Settings, seat: SeatAttrs) -> Limits:
+def _limits(settings: Settings, seat: SeatAttrs, action: Action) -> Limits:
     limits = settings.limits[seat.seat_class]
+    if action is Action.BREAK_GLASS:
+        limits = replace(limits, overall=min(limits.overall, settings.thresholds.break_glass))
     return limits if seat.presence else replace(limits, absence=None)
 
 
@@ -108,7 +100,10 @@ def _context(settings: Settings, seat: SeatAttrs, request: Request, time: LocalT
         "margin": thousandths(request.margin),
         "fingers": request.fingers,
         "pad_level": request.pad_level,
-        "purpose": request.resource.partition("/")[2] if request.action is Action.STEP_UP else "",
+        "purpose": request.resource.partition("/")[2] if request.action in _OF_SYSTEMS else "",
+        "acr": request.acr,
+        "break_glass": request.break_glass,
+        "vouches": request.vouches,
         "minute": time.minute,
         "weekday": time.weekday,
         "holiday": holiday,
@@ -120,6 +115,12 @@ def _context(settings: Settings, seat: SeatAttrs, request: Request, time: LocalT
         context["pad"] = thousandths(request.pad)
     if request.owner is not None:
         context["owner"] = {"__entity": {"type": "Subject", "id": request.owner}}
+    if request.helper is not None:
+        context["helper"] = {"__entity": {"type": "Subject", "id": request.helper}}
+    if request.max_age is not None:
+        context["max_age"] = request.max_age
+    if request.action is Action.CARRY_OUT:
+        context |= asdict(request.load or _NOTHING) | {"most_rows": settings.carryout.most_rows}
     return context
 
 
@@ -131,23 +132,18 @@ def _given(settings: Settings, seat: SeatAttrs) -> Mapping[str, object]:
         "shift_may_begin_with_one_factor": thresholds.shift_may_begin_with_one_factor,
         "untrusted_clock_may_open": thresholds.untrusted_clock_may_open,
         "template_update": thresholds.template_update,
+        "seat_key_counts": thresholds.seat_key_counts,
+        "vouches_a_month": thresholds.vouches_a_month,
     }
-
-
-def thousandths(margin: float) -> int:
-    """A margin as the rules see it: Cedar has no fractions. Rounded down; what is no number is below every minimum."""
-    if math.isnan(margin):
-        return -_MARGIN_CAP
-    return math.floor(round(max(-_MARGIN_CAP, min(_MARGIN_CAP, margin * 1_000)), 6))
 
 
 def question(settings: Settings, seat: SeatAttrs, request: Request, time: LocalTime) -> Mapping[str, object]:
     """Put the request into Cedar's form: principal, action, resource, and the context as JSON text."""
-    step_up = request.action is Action.STEP_UP
+    of_system = request.action in _OF_SYSTEMS
     return {
         "principal": {"type": "Subject", "id": request.subject},
         "action": {"type": "Action", "id": request.action},
-        "resource": {"type": "System", "id": _system(request)} if step_up else {"type": "Seat", "id": request.seat},
+        "resource": {"type": "System", "id": _system(request)} if of_system else {"type": "Seat", "id": request.seat},
         "context": msgspec.json.encode(_context(settings, seat, request, time)).decode(),
     }
 
@@ -166,6 +162,14 @@ def _decision(bundle: Bundle, answer: cedar.Answer, limits: Limits) -> Decision:
         limits=limits,
         message=_message(bundle, answer),
     )
+
+
+def _lacks_one_thing(bundle: Bundle, answer: cedar.Answer) -> bool:
+    """Whether every rule that forbids it (Cedar names them all) can be satisfied by the next touch, in the same way."""
+    if answer.allow or answer.errors or answer.failure or not answer.reasons:
+        return False
+    found = {bundle.rules[cedar.position(policy_id)].message for policy_id in answer.reasons}
+    return len(found) == 1 and found <= WANTS
 
 
 def _message(bundle: Bundle, answer: cedar.Answer) -> Message:

@@ -7,10 +7,21 @@ import logging
 from collections import Counter, deque
 from collections.abc import AsyncGenerator
 
-from authd.core.ports import Heard, Held, ReaderDown, ReaderUp, Sample, Sensed
+from authd.core.ports import (
+    Asking,
+    Heard,
+    Held,
+    Inserted,
+    ReaderDown,
+    ReaderUp,
+    Sample,
+    Sensed,
+    TurnedDown,
+    Withdrawn,
+)
 
 MAX_HEARD = 1_000
-_ESSENTIAL = (ReaderUp, ReaderDown, Sensed, Sample, Held)
+_ESSENTIAL = (ReaderUp, ReaderDown, Sensed, Sample, Held, TurnedDown, Inserted, Withdrawn, Asking)
 
 log = logging.getLogger("authd.readers")
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections import Counter
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import zmq
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from authd.core.model import (
+    Acr,
     EndReason,
     Entry,
     Epoch,
@@ -31,7 +34,10 @@ from authd.service.bus.envelope import Signer
 from authd.service.bus.house import (
     Application,
     Attribute,
+    BreakGlass,
     Button,
+    Ceremony,
+    Credential,
     Enrolment,
     EnrolStep,
     Error,
@@ -49,7 +55,10 @@ from authd.service.bus.router import Router
 from authd.service.bus.tally import Tally
 from authd.service.bus.tickets import Tickets
 from authd.service.bus.verbs import Desk
+from authd.service.certificates import Certificates
 from authd.service.clock import BootClock
+from authd.service.evidence import Evidence
+from authd.service.tokens import Tokens
 
 ONE, TWO = SeatId("counter-1"), SeatId("counter-2")
 SATO, ITO = SubjectId("sub_sato"), SubjectId("sub_ito")
@@ -117,7 +126,12 @@ class FakeHouse:
     )
     people_known: dict[SubjectId, FakePerson] = field(default_factory=lambda: dict(PEOPLE))
     step_up_answer: StepUp = field(default_factory=lambda: StepUp(stepped_up=True))
+    watchers: Counter[SeatId] = field(default_factory=Counter[SeatId])
+    typed: list[str] = field(default_factory=list[str])
     gate: asyncio.Event = field(default_factory=asyncio.Event)
+    evidence: Evidence = field(default_factory=lambda: create_autospec(Evidence, instance=True))
+    certificates: Certificates = field(default_factory=lambda: create_autospec(Certificates, instance=True))
+    tokens: Tokens = field(default_factory=lambda: create_autospec(Tokens, instance=True))
     _sessions: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
 
     def open(self, seat: SeatId, subject: SubjectId) -> SessionId:
@@ -161,9 +175,49 @@ class FakeHouse:
         self.calls.append(("press", seat, button.value))
         self.end(seat, EndReason.LOCK)
 
-    async def step_up(self, seat: SeatId, session: SessionId, purpose: str) -> StepUp:
-        self.calls.append(("step_up", seat, session, purpose))
+    async def step_up(
+        self, seat: SeatId, session: SessionId, purpose: str, acr: Acr = Acr.ONE, max_age: int | None = None
+    ) -> StepUp:
+        asked = () if (acr, max_age) == (Acr.ONE, None) else (acr.value, str(max_age))
+        self.calls.append(("step_up", seat, session, purpose, *asked))
         return self.step_up_answer
+
+    @contextmanager
+    def watched(self, seat: SeatId) -> Generator[None, None, None]:
+        self.watchers[seat] += 1
+        try:
+            yield
+        finally:
+            self.watchers[seat] -= 1
+
+    def answer(self, seat: SeatId, typed: str) -> None:
+        self.typed.append(typed)
+
+    def roster(self, seat: SeatId) -> Sequence[FakePerson]:
+        return list(self.people_known.values())
+
+    def claim(self, seat: SeatId, subject: SubjectId) -> None:
+        self.calls.append(("claim", seat, subject))
+
+    def ceremony(self, seat: SeatId) -> Ceremony:
+        if seat != ONE:
+            raise Refused(Error.REFUSED, "no key is waited for here")
+        return Ceremony("get", {"challenge": "AAAA", "allowCredentials": []})
+
+    def signed(self, seat: SeatId, response: bytes) -> None:
+        self.calls.append(("signed", seat, response.decode()))
+
+    async def credentials(self, subject: SubjectId) -> Sequence[Credential]:
+        return [Credential("tpl_1@1", "fido2", "key-1"), Credential("tpl_2@1", "fido2", "key-2", revoked=True)]
+
+    async def revoke(self, reference: str, seat: SeatId) -> None:
+        self.calls.append(("revoke", reference, seat))
+
+    async def broken_glass(self) -> Sequence[BreakGlass]:
+        return [BreakGlass(SessionId("ses_1"), ONE, SATO, ITO, 1_795_305_600_000, "2026-11-24", late=True)]
+
+    async def review(self, session: SessionId, seat: SeatId) -> None:
+        self.calls.append(("review", session, seat))
 
     async def history(self, seat: SeatId, start_ms: int, end_ms: int) -> Sequence[Stay]:
         self.calls.append(("history", seat, str(start_ms), str(end_ms)))
@@ -178,12 +232,15 @@ class FakeHouse:
         await self.gate.wait()
         yield EnrolStep("done", 1.0, subject=SubjectId("sub_new"))
 
-    async def disable(self, subject: SubjectId, seat: SeatId) -> None:
-        self.calls.append(("disable", subject, seat))
+    async def disable(self, subject: SubjectId, seat: SeatId, *, erase: bool = False) -> None:
+        self.calls.append(("erase" if erase else "disable", subject, seat))
         self.people_known[subject] = replace(self.people_known[subject], disabled=True)
 
     def status(self) -> Mapping[str, object]:
-        return {"seats": {seat: each.state for seat, each in self.seats.items()}}
+        return {"seats": {seat: {"state": each.state} for seat, each in self.seats.items()}}
+
+    async def seal(self) -> int:
+        return self.ledger.head
 
     async def stop(self) -> None:
         self.calls.append(("stop",))

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import base64
 import json
+from dataclasses import replace
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from authd.client import SignatureError, verify
 from authd.core.model import EVENT_KINDS, INTERNAL_KINDS, EndReason, Entry, Epoch, Grade, Kind, SessionId
-from authd.service.bus.envelope import Signer, enclose, visible
+from authd.service.bus.envelope import REMEMBERED, Signer, attributes, enclose, visible
 from authd.service.bus.house import Attribute, Peer, Role
 from authd.service.bus.outlet import Outlet
 from authd.service.bus.peers import ADMIN
@@ -67,6 +68,16 @@ def test_scope_decides_what_of_a_person_is_told() -> None:
 def test_scores_and_references_stay_with_the_admin() -> None:
     assert b"tpl_1" not in enclosed(STARTED, RESIDENT)
     assert b"tpl_1" in enclosed(STARTED, ADMIN)
+
+
+@pytest.mark.parametrize("purpose", ["resident/unmask", "authd/flags", "residents/unmask", "resident"])
+def test_what_was_confirmed_is_told_to_the_application_that_asked(purpose: str) -> None:
+    stepped = Entry(Kind.SESSION_STEPPED_UP, ONE, Epoch(3), SATO, SessionId("ses_1"), data={"purpose": purpose})
+    told = json.loads(enclosed(stepped, RESIDENT))["data"].get("detail")
+    assert told == ({"purpose": purpose} if purpose == "resident/unmask" else None)
+    tax = Peer(Role.APPLICATION, "tax", frozenset({ONE}))
+    assert purpose.encode() not in enclosed(stepped, tax)
+    assert purpose.encode() in enclosed(stepped, ADMIN)
 
 
 @pytest.mark.parametrize("kind", sorted(INTERNAL_KINDS))
@@ -141,3 +152,37 @@ def test_an_event_without_a_signature_is_refused(signer: Signer, event: bytes | 
 def test_why_a_session_ended_is_told() -> None:
     ended = Entry(Kind.SESSION_ENDED, ONE, Epoch(3), SATO, SessionId("ses_1"), reason=EndReason.ABSENCE)
     assert json.loads(enclosed(ended, RESIDENT))["data"]["reason"] == "absence"
+
+
+@pytest.mark.parametrize(
+    ("number", "account"), [("10001", "staff_10001"), ("A-7", "staff_A-7"), ("1 or 1=1", ""), ("", "")]
+)
+def test_what_an_application_calls_a_person_is_a_safe_name_or_nothing(number: str, account: str) -> None:
+    peer = Peer(Role.APPLICATION, "tax", frozenset({ONE}), account="staff_{staff_number}")
+    sato = house().person(SATO)
+    assert sato is not None
+    person = replace(sato, staff_number=number)
+    assert attributes(person, peer).get("account", "") == account
+    assert "account" not in attributes(person, replace(peer, account=""))
+
+
+def test_what_is_remembered_of_an_event_is_of_what_the_peer_may_see_now(signer: Signer) -> None:
+    """A narrower scope, another application, a person with a new name: each is told what is true of it now."""
+    hall, row = house(), Row(7, 1_795_305_600_123, STARTED)
+    told = signer.told(row, RESIDENT, hall)
+    assert signer.told(row, replace(RESIDENT), hall) is told
+    verify(told, public(signer), "resident")
+    assert "佐藤" not in signer.told(row, replace(RESIDENT, scope=frozenset()), hall).decode()
+    verify(signer.told(row, replace(RESIDENT, name="tax"), hall), public(signer), "tax")
+    hall.people_known[SATO] = replace(hall.people_known[SATO], name="鈴木 花子")
+    assert "鈴木" in signer.told(row, RESIDENT, hall).decode()
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    hall, signer = house(), Signer(Ed25519PrivateKey.generate())
+    first = signer.told(Row(1, 0, STARTED), RESIDENT, hall)
+    for seq in range(2, REMEMBERED + 2):
+        signer.told(Row(seq, 0, STARTED), RESIDENT, hall)
+    again = signer.told(Row(1, 0, STARTED), RESIDENT, hall)
+    assert again == first
+    assert again is not first

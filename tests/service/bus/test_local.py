@@ -7,6 +7,8 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,8 @@ import pytest
 from authd.client import connect
 from authd.service.bus import local
 from authd.service.bus.local import Local, SocketTaken
-from tests.service.bus.fakes import World, world
+from authd.service.bus.peers import screen
+from tests.service.bus.fakes import ONE, TWO, World, world
 from tests.service.bus.raw import RawLocal
 
 PING = b'{"id":1,"verb":"ping"}\n'
@@ -54,6 +57,58 @@ async def test_only_listed_uids_are_admins(folder: Path) -> None:
             answer = await raw.next()  # told before it has said anything
             assert answer is not None
             assert answer["error"] == "not_permitted"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+async def test_an_account_of_the_doors_group_is_the_peer_it_was_admitted_as(folder: Path) -> None:
+    host = world(folder, frozenset({0}))
+    host.directory.admit(4_001, screen(ONE))
+    _open_to_all(host)  # the folder, for there is no socket yet
+    async with _door(host, group=4_001) as path:
+        assert (path.stat().st_gid, stat.S_IMODE(path.stat().st_mode)) == (4_001, 0o660)
+        assert '"audience":"screen:counter-1"' in await asyncio.to_thread(_ask_as, 4_001, path)
+        _open_to_all(host)
+        assert '"not_permitted"' in await asyncio.to_thread(_ask_as, 4_002, path)
+
+
+async def test_one_account_leaves_room_for_the_others(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(local, "MOST_OF_ONE", 2)
+    callers = [4_001] * 3 + [0]
+    monkeypatch.setattr(local, "peer", lambda _: (1, callers.pop(0)))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType] - of any connection
+    host = world(folder, frozenset({0}))
+    host.directory.admit(4_001, screen(ONE))
+    async with host.serving(), RawLocal(host) as first, RawLocal(host) as second:
+        assert (await first.ask(id=1, verb="ping")) is not None
+        assert (await second.ask(id=1, verb="ping")) is not None
+        async with RawLocal(host) as third:
+            answer = await third.next()
+            assert answer is not None
+            assert answer["error"] == "busy"
+        async with RawLocal(host) as admin:
+            answer = await admin.ask(id=1, verb="ping")
+            assert answer is not None
+            assert answer["audience"] == "admin"
+
+
+async def test_all_accounts_together_leave_room_for_an_administrator(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "MOST_CONNECTIONS", local.KEPT + 1)
+    callers = [4_001, 4_002, 0]
+    monkeypatch.setattr(local, "peer", lambda _: (1, callers.pop(0)))  # pyright: ignore[reportUnknownLambdaType, reportUnknownArgumentType] - of any connection
+    host = world(folder, frozenset({0}))
+    host.directory.admit(4_001, screen(ONE))
+    host.directory.admit(4_002, screen(TWO))
+    async with host.serving(), RawLocal(host) as first:
+        assert (await first.ask(id=1, verb="ping")) is not None
+        async with RawLocal(host) as second:
+            answer = await second.next()
+            assert answer is not None
+            assert answer["error"] == "busy"
+        async with RawLocal(host) as admin:
+            answer = await admin.ask(id=1, verb="ping")
+            assert answer is not None
+            assert answer["audience"] == "admin"
 
 
 async def test_a_line_that_is_too_long_ends_the_connection_and_no_other(served: World) -> None:
@@ -151,10 +206,22 @@ async def test_the_socket_is_gone_with_the_daemon(host: World) -> None:
     assert not (host.folder / "door.sock").exists()
 
 
+@asynccontextmanager
+async def _door(host: World, group: int) -> AsyncGenerator[Path, None]:
+    path = host.folder / "second.sock"
+    door = Local(host.desk, host.directory, path, group)
+    async with asyncio.TaskGroup() as tasks:
+        serving = tasks.create_task(door.run())
+        await door.ready.wait()
+        yield path
+        serving.cancel()
+
+
 def _open_to_all(host: World) -> None:
     """As if the modes had been no protection."""
     host.folder.chmod(0o755)
-    (host.folder / "door.sock").chmod(0o666)
+    for door in host.folder.glob("*.sock"):
+        door.chmod(0o666)
 
 
 async def _ended(raw: RawLocal) -> bool:

@@ -28,6 +28,19 @@ def test_only_the_listed_uids_are_admins(uid: int) -> None:
     assert directory.of_uid(uid) is None
 
 
+def test_an_account_is_one_peer_only() -> None:
+    directory, one = Directory(frozenset({0, 1_000})), screen(SeatId("counter-1"))
+    directory.admit(1_001, one)
+    assert directory.of_uid(1_001) is one
+    for uid in (0, 1_000, 1_001, UNKNOWN_UID):
+        with pytest.raises(ValueError):
+            directory.admit(uid, screen(SeatId("counter-2")))
+    assert directory.of_uid(1_001) is one
+    assert directory.of_uid(0) is ADMIN
+    assert directory.of_uid(UNKNOWN_UID) is None
+    assert directory.live() == ()
+
+
 def test_a_screen_is_bound_to_one_seat() -> None:
     peer = screen(SeatId("counter-1"))
     assert peer.has(SeatId("counter-1"))

@@ -23,7 +23,7 @@ class Ends:
     said: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def until_said(self) -> None:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self.said.wait()
         self.said.clear()
 

@@ -9,8 +9,27 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authd.core.model import Fault, Hint
-from authd.driver import Capture, Feedback, NoMatch, Probe, Progress, Roster, State, StateChange, Watch
+from authd.core.model import Denial, Fault, Hint, PromptId
+from authd.driver import (
+    Capture,
+    Claimed,
+    Confirm,
+    Delete,
+    Denied,
+    Enroll,
+    Enrolled,
+    Feedback,
+    Identifier,
+    NoMatch,
+    Probe,
+    Progress,
+    Proof,
+    Roster,
+    State,
+    StateChange,
+    Verify,
+    Watch,
+)
 from authd.service.host import frames
 from authd.service.host.frames import (
     FROM_READER,
@@ -39,11 +58,29 @@ SAMPLES: list[tuple[frames.Message, frames.Table]] = [
     (Probe(b"x", 0.5, NONCE), FROM_READER),
     (Probe(bytes(60_000), 1.0, NONCE, 0.25), FROM_READER),
     (NoMatch(NONCE), FROM_READER),
+    (Proof(bytes(60_000), NONCE, "x" * 64, silent=True), FROM_READER),
+    (Claimed("sub_a", NONCE, b"x"), FROM_READER),
+    (Identifier(b"x", NONCE, "a"), FROM_READER),
+    (Denied(Denial.BLOCKED, NONCE), FROM_READER),
+    (Enrolled(b"x", NONCE), FROM_READER),
+    (StateChange(State.CREDENTIAL_INSERTED, "x" * 64), FROM_READER),
+    (frames.Asked(PromptId.PIN, 8, again=True), FROM_READER),
+    (frames.Unasked(), FROM_READER),
     (frames.Spoiled("tpl_1@1"), FROM_VERIFIER),
     (frames.Loaded({"vein": 3}, {"vein": 1e-6}, {"vein": (Roster(20, 2, 1e-5, 0.1),)}), FROM_VERIFIER),
     (frames.Answer("sub_a", "tpl_1@1", 0.5, 0.25), FROM_VERIFIER),
     (frames.Answer("sub_a", "tpl_1@1+tpl_2@1", 0.5, 0.25, fingers=(2, 8), another=True, again=True), FROM_VERIFIER),
     (frames.Refused("dry"), FROM_VERIFIER),
+    (frames.Verdict("sub_a", "tpl_1@1", ("key", "pin"), "A", 2**32 - 1, credential=b"id"), FROM_VERIFIER),
+    (frames.Verdict("sub_a", "tpl_1@1", denial=Denial.CLONED), FROM_VERIFIER),
+    (frames.NotAdmitted(Denial.NOT_ALLOWED), FROM_VERIFIER),
+    (frames.Described(b"id", "sub_a"), FROM_VERIFIER),
+    (frames.Counted({"tpl_1@1": 5}), TO_VERIFIER),
+    (frames.Revoked(("tpl_1@1",)), TO_VERIFIER),
+    (frames.Check("fido2", b"x", NONCE, silent=True), TO_VERIFIER),
+    (frames.Admit("sub_a", "fido2", "key-1", NONCE), TO_VERIFIER),
+    (frames.Describe("fido2", "tpl_1@1"), TO_VERIFIER),
+    (frames.Remove("sub_a", "tpl_1@1"), TO_VERIFIER),
     (WrappedKey("sub_a", b"k"), FROM_VERIFIER),
     (SealedTemplate("tpl_1", 1, "sub_a", "vein", "ri", b"s"), TO_VERIFIER),
     (frames.Load(replace=True), TO_VERIFIER),
@@ -60,6 +97,11 @@ SAMPLES: list[tuple[frames.Message, frames.Table]] = [
     (frames.Cancel(), TO_READER),
     (Capture(NONCE), TO_READER),
     (Watch(), TO_READER),
+    (Verify(NONCE, "sub_a"), TO_READER),
+    (Confirm(NONCE, b"id"), TO_READER),
+    (Enroll(NONCE, "sub_a", "right_index", (b"id",)), TO_READER),
+    (Delete("sub_a"), TO_READER),
+    (frames.Typed("1234"), TO_READER),
 ]
 
 
@@ -99,13 +141,23 @@ def body(op: Any, kind: Any, fields: Any) -> bytes:
         body(1, "Probe", {"data": b"x", "quality": 1.0, "nonce": NONCE, "pad": -1.0}),
         body(1, "Probe", {"data": bytes(60_001), "quality": 1.0, "nonce": NONCE}),
         body(1, "Progress", {"done": float("inf")}),
+        body(1, "Proof", {"data": bytes(60_001), "nonce": NONCE}),
+        body(1, "Proof", {"data": b"x", "nonce": NONCE, "insertion": "x" * 65}),
+        body(1, "Identifier", {"data": bytes(60_001), "nonce": NONCE}),
+        body(1, "Claimed", {"reference": "x" * 5000, "nonce": NONCE}),
+        body(1, "Enrolled", {"data": bytes(60_001), "nonce": NONCE}),
+        body(1, "Denied", {"why": "because", "nonce": NONCE}),
+        body(1, "StateChange", {"state": "credential_inserted", "insertion": "x" * 65}),
+        body(1, "Asked", {"id": "pin", "left": -1}),
+        body(1, "Asked", {"id": "password"}),
+        body(1, "Typed", {"text": "1234"}),  # the other direction
         body(1, "Failed", {"fault": "busy", "detail": "x" * 5000}),
         body(1, "Beat", {}) + b"\x00",
         b"\x91" * 60_000,
         b"\x81\xa0" * 30_000,
         bytes(70_000),
     ],
-    ids=range(23),
+    ids=range(33),
 )
 def test_anything_else_is_one_error(data: bytes) -> None:
     with pytest.raises(FrameError):
@@ -170,3 +222,19 @@ def test_the_splitter_finds_the_bodies_however_they_are_cut(bodies: list[bytes],
 def test_a_length_is_checked_before_its_body(length: int) -> None:
     with pytest.raises(FrameError):
         list(frames.Splitter().feed(struct.pack(">I", length)))
+
+
+def test_what_was_typed_is_in_no_repr() -> None:
+    assert "1234" not in repr(Frame(1, frames.Typed("1234")))
+
+
+def test_too_much_typing_is_refused() -> None:
+    with pytest.raises(FrameError) as refused:
+        parse(body(1, "Typed", {"text": "9" * 65}), TO_READER)
+    assert "9" not in str(refused.value)
+
+
+@pytest.mark.parametrize("counter", [-1, 2**32])
+def test_a_counter_that_no_key_has_is_refused(counter: int) -> None:
+    with pytest.raises(FrameError):
+        parse(body(1, "Verdict", {"counter": counter}), FROM_VERIFIER)

@@ -1,16 +1,19 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, ClassVar, cast
 
 import pytest
 
 from authd.core.model import Fault, Hint
-from authd.driver import Candidates, DriverError, Known, Scored
+from authd.driver import Candidates, Checked, Checker, DriverError, Known, Scored
+from authd.service.host import checking
 from authd.service.host.channel import Channel
 from authd.service.host.frames import (
     Answer,
     Cancel,
+    Check,
     Ended,
     Enrol,
     Failed,
@@ -26,6 +29,7 @@ from authd.service.host.frames import (
     Search,
     Spoiled,
     Start,
+    Verdict,
 )
 from authd.service.host.frames import Known as Look
 from authd.service.host.gallery import Gallery
@@ -267,3 +271,30 @@ async def test_nothing_is_sealed_that_is_not_clear_or_without_the_persons_key(sc
     assert isinstance((await scripted.ask(Renew("sub_a", "vein", template.reference, OTHER)))[0], Failed)
     moved = WrappedKey("sub_b", key.wrapped)
     assert isinstance((await scripted.ask(moved, Renew("sub_b", "vein", template.reference, OTHER)))[0], Failed)
+
+
+class Saying:
+    """A checker that always says the same."""
+
+    def __init__(self, said: Checked) -> None:
+        self._said = said
+
+    def credential(self, reference: str) -> bytes:
+        return reference.encode()
+
+    def check(self, given: bytes, nonce: str, scope: Sequence[str], *, silent: bool = False) -> Checked:
+        return self._said
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [{"subject": "sub_b"}, {"factors": ("mind",)}, {"factors": ()}, {"grade": "Z"}, {"reference": ""}],
+    ids=lambda lie: str(*lie),
+)
+def test_a_checker_is_held_to_the_scope_and_to_the_words_there_are(lie: dict[str, Any]) -> None:
+    good = Checked("sub_a", "tpl_1@1", ("key",), "A", 7)
+    asked = Check("fido2", b"x", "00" * 16)
+    said = checking.check(cast("Checker", Saying(good)), asked, ["sub_a"])
+    assert said == Verdict("sub_a", "tpl_1@1", ("key",), "A", 7, credential=b"tpl_1@1")
+    with pytest.raises(DriverError):
+        checking.check(cast("Checker", Saying(replace(good, **lie))), asked, ["sub_a"])

@@ -49,6 +49,9 @@ def test_the_pad_level_is_that_of_the_configured_reader() -> None:
         b'kind = "touch"\ncapabilities = ["capture"]',
         b'kind = "touch"\nmodality = "vein"\ncapabilities = ["watch"]',
         b'kind = "signal"\ncapabilities = ["capture"]',
+        b'kind = "touch"\nmodality = "card"\ncapabilities = ["capture", "insertion"]',
+        b'kind = "touch"\nmodality = "card"\ncapabilities = ["capture", "confirm"]',
+        b'kind = "touch"\nmodality = "card"\ncapabilities = ["enroll"]',
         b'kind = "signal"\ncapabilities = ["fly"]',
         b'kind = "signal"\ncapabilities = ["watch"]\nnetwork = true',
         b'kind = "signal"\ncapabilities = ["watch"]\n[limits]\nmemory_mb = 1',
@@ -56,7 +59,7 @@ def test_the_pad_level_is_that_of_the_configured_reader() -> None:
         b"x" * 20_000,
         b"a = " + b"[" * 10_000,
     ],
-    ids=range(13),
+    ids=range(16),
 )
 def test_a_wrong_manifest_is_one_error(text: bytes) -> None:
     with pytest.raises(ManifestError):
@@ -101,3 +104,15 @@ def test_no_setting_reaches_outside(settings: dict[str, str]) -> None:
 @pytest.mark.parametrize("name", sorted(entry.name for entry in entry_points(group="authd.drivers")))
 def test_every_bundled_manifest_is_right(name: str) -> None:
     assert not find_driver(name).manifest.simulator
+
+
+@pytest.mark.parametrize("device", ["/dev/*", "/dev/hidraw?", "/dev/video*", "/dev/hidraw[0-9]"])
+def test_only_keys_are_granted_by_a_pattern(device: str) -> None:
+    manifest = parse(b'kind = "touch"\nmodality = "fido2"\ncapabilities = ["capture"]\ndevices = ["{device#/dev/}"]')
+    assert fill(manifest, {"device": "/dev/hidraw*"}).devices == ("/dev/hidraw*",)
+    with pytest.raises(ManifestError, match="devices"):
+        fill(manifest, {"device": device})
+
+
+def test_a_reader_that_only_verifies_is_one() -> None:
+    assert parse(b'kind = "touch"\nmodality = "fprintd"\ncapabilities = ["verify"]').kind == "touch"

@@ -20,7 +20,7 @@ from authd.service.host.grants import Grants, Limits
 from authd.service.host.process import Plan
 from authd.service.host.supervisor import FIRST_DELAY, LAST_DELAY, LAST_DELAY_OF_DEVICE, Backoff, Keeper
 
-PATIENCE = 20.0
+PATIENCE = 60.0
 
 
 @pytest.mark.parametrize(("fault", "last"), [(Fault.CRASHED, LAST_DELAY), (Fault.REMOVED, LAST_DELAY_OF_DEVICE)])
@@ -108,8 +108,7 @@ async def test_a_child_that_is_killed_or_stopped_is_seen_and_replaced(button: Pa
     async with kept(plan(button), watcher) as keeper:
         first = await soon(watcher.ups)
         os.kill(first, number)
-        async with asyncio.timeout(2.0):  # the bar is 0.3 s: tests/bench/host.py
-            fault, _ = await watcher.downs.get()
+        fault, _ = await soon(watcher.downs)  # how soon: tests/bench/host.py
         assert fault is Fault.CRASHED
         second = await soon(watcher.ups)
         assert second != first
@@ -124,9 +123,7 @@ async def test_a_child_that_hangs_is_seen_and_replaced(button: Path) -> None:
     async with kept(plan(button, "tests.service.host.bad_driver"), watcher) as keeper:
         first = await soon(watcher.ups)
         keeper.send(1, Watch())
-        async with asyncio.timeout(4.0):  # the bar is 1 s
-            fault, detail = await watcher.downs.get()
-        assert (fault, detail) == (Fault.TIMEOUT, "hung")
+        assert await soon(watcher.downs) == (Fault.TIMEOUT, "hung")
         await soon(watcher.ups)
         assert gone(first)
 

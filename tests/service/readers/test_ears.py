@@ -11,7 +11,7 @@ DOWN = ReaderDown(ReaderId("r"), Fault.REMOVED)
 
 async def heard(ears: Ears, count: int) -> list[Heard]:
     listener = ears.listen()
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         words = [await anext(listener) for _ in range(count)]
     await listener.aclose()
     return words

@@ -46,7 +46,7 @@ class Desk:
 
     async def hear(self, kind: type[H]) -> H:
         """Return the next word of this kind."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             async for word in self._heard:
                 if isinstance(word, kind):
                     return word
