@@ -16,10 +16,17 @@ back. Nothing here tells what an application may do; it tells who is there, and 
 """
 
 from authd.client.aio import Client, connect
+from authd.client.carryout import Carryout, CarryoutOrder
+from authd.client.flags import Look, Protection, Unmasked
 from authd.client.link import Gone
+from authd.client.sign_on import SignOn
 from authd.client.sync import SyncClient, connect_sync
+from authd.client.tokens import Jwks
 from authd.client.values import (
+    BreakGlass,
+    Ceremony,
     ClientError,
+    Credential,
     DoorError,
     EnrolStep,
     Event,
@@ -31,25 +38,40 @@ from authd.client.values import (
     Staff,
     Stay,
     StepUp,
+    Tile,
 )
 from authd.client.verify import verify
+from authd.client.views import Receipt, check_receipt
 
 __all__ = [
+    "BreakGlass",
+    "Carryout",
+    "CarryoutOrder",
+    "Ceremony",
     "Client",
     "ClientError",
+    "Credential",
     "DoorError",
     "EnrolStep",
     "Event",
     "Gone",
+    "Jwks",
+    "Look",
     "OpenTicket",
     "Person",
+    "Protection",
     "ProtocolError",
+    "Receipt",
     "Shown",
+    "SignOn",
     "SignatureError",
     "Staff",
     "Stay",
     "StepUp",
     "SyncClient",
+    "Tile",
+    "Unmasked",
+    "check_receipt",
     "connect",
     "connect_sync",
     "verify",

@@ -3,39 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing, asynccontextmanager, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Literal, Self, TypeVar
+from typing import Self
 
 from authd.client import values
-from authd.client.channel import SILENCE, BackOff, Caller, Frames, passing, raise_error, stream
+from authd.client.administration import AdministrationCalls
+from authd.client.asking import TOUCH_WAIT, read
+from authd.client.carryout import CarryoutCalls
+from authd.client.certificates import CertificateCalls
+from authd.client.channel import SILENCE, BackOff, Caller, passing
+from authd.client.credentials import CredentialCalls
+from authd.client.desktop import DesktopCalls
+from authd.client.flags import FlagCalls
 from authd.client.link import Gone, dialler
 from authd.client.presence import Cache
+from authd.client.procedures import ProcedureCalls
 from authd.client.questions import Questions, now
-from authd.client.values import (
-    ClientError,
-    DoorError,
-    EnrolStep,
-    Event,
-    Frame,
-    OpenTicket,
-    Person,
-    Presence,
-    Shown,
-    Staff,
-    Status,
-    Stay,
-    StepUp,
-    decode,
-)
+from authd.client.screen import ScreenCalls
+from authd.client.sign_on import SignOnCalls
+from authd.client.supervision import SupervisionCalls
+from authd.client.tokens import TokenCalls
+from authd.client.unattributed import UnattributedCalls
+from authd.client.values import ClientError, DoorError, Event, Frame, Person, Presence, StepUp
 from authd.client.verify import verify
-
-STEP_UP_WAIT = 60.0
-"""Seconds a person has to answer a step-up, at most; the seat's own limit is shorter."""
-
-T = TypeVar("T")
+from authd.client.views import ViewCalls
 
 
 def connect(
@@ -56,7 +50,21 @@ def connect(
     return Client(Caller(dialler(address, key, server_key), event_key), timeout)
 
 
-class Client:
+class Client(
+    ScreenCalls,
+    AdministrationCalls,
+    CertificateCalls,
+    TokenCalls,
+    ViewCalls,
+    FlagCalls,
+    CarryoutCalls,
+    ProcedureCalls,
+    SignOnCalls,
+    SupervisionCalls,
+    DesktopCalls,
+    UnattributedCalls,
+    CredentialCalls,
+):
     """One application's, seat screen's or administrator's view of one host.
 
     It connects, and connects again, by itself. Questions raise `Gone` when nobody answers within the timeout, and
@@ -88,13 +96,14 @@ class Client:
 
     # Who is there.
 
-    async def who(self, seat: str) -> Person | None:
+    async def who(self, seat: str, *, fresh: bool = False) -> Person | None:
         """Return who is at the seat, or None: nobody, or authd has not been heard for 2 s.
 
-        Usually answered from memory, which every lock and event corrects as it happens. Raises `DoorError` where the
-        seat is none of this application's.
+        Usually answered from memory, which every lock and event corrects as it happens; fresh: by authd itself, which
+        knows of a touch some milliseconds before its event is here. Raises `DoorError` where the seat is none of this
+        application's.
         """
-        if self._cache.knows(seat, now()):
+        if not fresh and self._cache.knows(seat, now()):
             return self._cache.get(seat)
         left = self._cache.left(now())
         if left == 0:
@@ -104,13 +113,16 @@ class Client:
             raw, turn = await self._questions.ask("who", limit, {"seat": seat}, patient=False)
         except Gone:
             return None
-        return self._cache.put(seat, _read(raw, Presence).somebody(), turn)
+        return self._cache.put(seat, read(raw, Presence).somebody(), turn)
 
     async def changes(self, seat: str) -> AsyncGenerator[Person | None, None]:
         """Yield who is at the seat, at once and whenever it changes; a lock shows within milliseconds."""
         first, last = True, None
         while True:
             happened = self._questions.happened
+            if last is not None and self._cache.over(last.session):
+                last = None  # a lock said so: whoever may be there by now is asked for after that has been told
+                yield None
             person = await self.who(seat)
             if first or person != last:
                 first, last = False, person
@@ -120,15 +132,16 @@ class Client:
                 async with asyncio.timeout(SILENCE / 4 if left is None else min(SILENCE / 4, left + 0.01)):
                     await happened.wait()
 
-    async def follow(self, after: int | None = None) -> AsyncGenerator[Event, None]:
+    async def follow(self, after: int | None = None, *, until: int | None = None) -> AsyncGenerator[Event, None]:
         """Yield every event after number `after` (None: from now on) once, in order, its signature checked.
 
-        Reconnects by itself and goes on behind the last event it yielded. Raises `SignatureError`, and `DoorError`
-        where this peer may not follow (any more).
+        until: end behind this number (`head`: what there is now); None: go on for ever. Reconnects by itself and goes
+        on behind the last event it yielded. Raises `SignatureError`, and `DoorError` where this peer may not follow
+        (any more).
         """
-        place = _Place(after)
+        place = _Place(after, until)
         back_off = BackOff()
-        while True:
+        while not place.reached:
             try:
                 async with aclosing(self._events(place)) as events:
                     async for event in events:
@@ -149,98 +162,36 @@ class Client:
             raise DoorError("not_found")
         return person
 
-    async def step_up(self, session: str, purpose: str, timeout: float = STEP_UP_WAIT) -> StepUp:  # noqa: ASYNC109 - the person's time, not a cancellation
-        """Ask the session's owner for a fresh touch and wait for the outcome."""
-        return await self._ask(StepUp, "step_up", timeout, session=session, purpose=purpose)
-
-    # The seat's own screen.
-
-    async def watch(self, seat: str) -> AsyncGenerator[Shown | None, None]:
-        """Yield what the seat's screen is to show, now and at each change; None: authd is silent, show the lock."""
-        back_off = BackOff()
-        while True:
-            try:
-                async with self._stream("watch", {"seat": seat}) as frames:
-                    async for _, raw in frames:
-                        back_off.reset()
-                        if (shown := values.shown(raw)) is not None:
-                            yield shown
-            except ClientError as error:
-                if not passing(error):
-                    raise
-            yield None
-            await back_off.sleep()
-
-    async def activity(self, seat: str) -> None:
-        """Report that keyboard or mouse was used at the seat; at most once a second is useful."""
-        await self._ask(Frame, "activity", seat=seat)
-
-    async def press(self, seat: str, button: Literal["lock", "logout"]) -> None:
-        """Press one of the screen's buttons."""
-        await self._ask(Frame, "press", seat=seat, button=button)
-
-    async def ticket(self, seat: str, application: str) -> OpenTicket:
-        """Open one of the seat's applications for the session that is active there."""
-        return await self._ask(OpenTicket, "ticket", seat=seat, application=application)
-
-    # Administration, on the local socket.
-
-    async def history(self, seat: str, start: str, end: str) -> list[Stay]:
-        """Return who was at the seat between two RFC 3339 times (with their offset from UTC)."""
-        return await self._collect(Stay, "history", {"seat": seat, "from": start, "to": end})
-
-    async def people(self) -> list[Staff]:
-        """Return everyone ever enrolled, the disabled too."""
-        return await self._collect(Staff, "people", {})
-
-    async def enrol(
+    async def step_up(
         self,
-        seat: str,
+        session: str,
+        purpose: str,
+        timeout: float = TOUCH_WAIT,  # noqa: ASYNC109 - the person's time, not a cancellation
         *,
-        staff_number: str,
-        finger: str,
-        name: str = "",
-        kana: str = "",
-        section: str = "",
-        officer: bool = False,
-        found: bool = False,
-        more: Sequence[str] = (),
-        add: bool = False,
-    ) -> AsyncGenerator[EnrolStep, None]:
-        """Enrol a finger of somebody (and `more`) at the seat's reader; `add`: of one who is enrolled already.
+        acr_values: Sequence[str] = (),
+        max_age: int | None = None,
+    ) -> StepUp:
+        """Ask the session's owner for a fresh touch and wait for the outcome; the terms are those of RFC 9470.
 
-        Yields what is asked for next. Closing the iterator abandons it.
+        acr_values: `authd:one` or `authd:two`, what is good enough; by default the rules say. max_age: seconds within
+        which an earlier touch is good enough, and the answer comes at once.
         """
-        person = {"staff_number": staff_number, "name": name, "kana": kana, "section": section, "officer": officer}
-        fields = {"seat": seat, **person, "finger": finger, "more": list(more), "found": found, "add": add}
-        async with self._stream("enrol", fields) as frames:
-            async for frame, _ in frames:
-                if bytes(frame.item):
-                    yield decode(frame.item, EnrolStep)
-
-    async def disable(self, subject: str, seat: str, timeout: float = STEP_UP_WAIT) -> None:  # noqa: ASYNC109 - the officer's time, not a cancellation
-        """Disable a person; an officer confirms with a touch at the seat."""
-        await self._ask(Frame, "disable", timeout, subject=subject, seat=seat)
-
-    async def status(self) -> dict[str, object]:
-        """Return what the daemon says of itself."""
-        return (await self._ask(Status, "status")).status
-
-    async def stop(self) -> None:
-        """Ask the daemon to end."""
-        await self._ask(Frame, "stop")
+        terms = {"acr_values": list(acr_values) or None, "max_age": max_age}
+        return await self._ask(StepUp, "step_up", timeout, session=session, purpose=purpose, **terms)
 
     async def ping(self) -> None:
         """Return once the daemon has answered."""
         await self._ask(Frame, "ping")
 
-    async def _ask(self, answer: type[T], verb: str, limit: float | None = None, **fields: object) -> T:
-        raw, _ = await self._questions.ask(verb, limit or self._timeout, fields)
-        return _read(raw, answer)
+    async def head(self) -> int:
+        """Return the number of the ledger's last row: `follow(after=head)` tells of everything that comes after now.
 
-    async def _collect(self, item: type[T], verb: str, fields: dict[str, object]) -> list[T]:
-        async with self._stream(verb, fields) as frames:
-            return [decode(frame.item, item) async for frame, _ in frames]
+        Raises `DoorError` (`not_permitted`) for screens, which follow nothing.
+        """
+        head = (await self._ask(Frame, "ping")).head
+        if head is None:
+            raise DoorError("not_permitted", "a screen follows no ledger")
+        return head
 
     async def _events(self, place: _Place) -> AsyncGenerator[Event, None]:
         async with self._stream("follow", {"after": place.at}) as frames:
@@ -248,24 +199,29 @@ class Client:
                 raw = bytes(frame.event)
                 if not raw:
                     place.advance(frame.after if frame.after is not None else frame.beat)
+                    if place.reached:
+                        return
                     continue
                 host = self._caller.host
                 verify(raw, host.event_key, host.audience)
                 event = values.event(raw)
-                if place.advance(event.seq):
+                if place.advance(event.seq) and event.seq <= (place.until or event.seq):
                     yield event
-
-    @asynccontextmanager
-    async def _stream(self, verb: str, fields: Mapping[str, object]) -> AsyncGenerator[Frames, None]:
-        async with self._caller.connected() as channel, aclosing(stream(channel, verb, fields)) as frames:
-            yield frames
+                if place.reached:
+                    return
 
 
 class _Place:
     """How far a follower has come."""
 
-    def __init__(self, at: int | None) -> None:
+    def __init__(self, at: int | None, until: int | None = None) -> None:
         self.at = at
+        self.until = until
+
+    @property
+    def reached(self) -> bool:
+        """Whether it is to go no further."""
+        return self.until is not None and self.at is not None and self.at >= self.until
 
     def advance(self, to: int | None) -> bool:
         """Move forward, never back; tells whether it moved."""
@@ -273,8 +229,3 @@ class _Place:
             return False
         self.at = to
         return True
-
-
-def _read(raw: bytes, answer: type[T]) -> T:
-    raise_error(decode(raw, Frame))
-    return decode(raw, answer)

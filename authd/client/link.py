@@ -68,7 +68,7 @@ def _key(key: str | Path, line: int) -> bytes:
     """Return a z85 key: given as such, or as a file of authd's (public key, then on a second line the secret one)."""
     text = key if isinstance(key, str) else key.read_text("ascii").split()[line]
     if len(text) != 40:
-        raise ValueError("a CURVE key is 40 characters of z85")
+        raise ValueError("a CURVE key is 40 characters of z85; its file is given as a Path")
     return text.encode("ascii")
 
 

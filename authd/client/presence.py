@@ -37,6 +37,10 @@ class Cache:
             return None
         return max(0, self._last_beat + GOOD_FOR - now) / SECOND
 
+    def over(self, session: str) -> bool:
+        """Whether a lock has named this session."""
+        return session in self._ended
+
     def knows(self, seat: str, now: Instant) -> bool:
         """Whether `get` has an answer that is still good."""
         return seat in self._known and bool(self.left(now))

@@ -26,20 +26,29 @@ class Questions:
         self._channel: Channel | None = None
         self._refusal: ClientError | None = None
         self._tried = False
+        self._wanted = asyncio.Event()
         self.happened = asyncio.Event()
         """Set, and replaced by a new one, whenever who is where may have changed."""
 
     async def ask(
-        self, verb: str, limit: float, fields: Mapping[str, object], *, patient: bool = True
+        self,
+        verb: str,
+        limit: float,
+        fields: Mapping[str, object],
+        *,
+        connect: float | None = None,
+        patient: bool = True,
     ) -> tuple[bytes, int]:
         """Return the answer, errors too, and the turn at which it came. Raises `Gone` after `limit` seconds.
 
-        patient: whether to wait for a connection where there is none, or it broke.
+        connect: seconds to wait for a connection, of these: what a person may take for a touch is not to be waited for
+        where there is no daemon. patient: whether to wait for one at all where there is none, or it broke.
         """
         number = next(self._numbers)
+        self._wanted.set()
         try:
             async with asyncio.timeout(limit):
-                channel = await self._ready(patient)
+                channel = await self._ready(patient, connect)
                 answer: asyncio.Future[tuple[bytes, int]] = asyncio.get_running_loop().create_future()
                 self._pending[number] = answer
                 await channel.send(request(number, verb, fields))
@@ -49,17 +58,22 @@ class Questions:
         finally:
             self._pending.pop(number, None)
 
-    async def _ready(self, patient: bool) -> Channel:
-        while self._channel is None:
-            if self._refusal is not None:
-                raise self._refusal
-            if self._tried and not patient:
-                raise Gone("not connected")
-            await self.happened.wait()
+    async def _ready(self, patient: bool, within: float | None) -> Channel:
+        try:
+            async with asyncio.timeout(within):
+                while self._channel is None:
+                    if self._refusal is not None:
+                        raise self._refusal
+                    if self._tried and not patient:
+                        raise Gone("not connected")
+                    await self.happened.wait()
+        except TimeoutError:
+            raise Gone(f"no connection within {within:.3g} s") from None
         return self._channel
 
     async def keep_connected(self) -> None:
-        """Connect, and connect again, for ever."""
+        """Connect at the first question, and connect again, for ever. Who only follows has no second connection."""
+        await self._wanted.wait()
         back_off = BackOff()
         while True:
             try:

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncGenerator, Callable, Coroutine, Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, TypeVar
+from typing import Self
 
-from authd.client.aio import STEP_UP_WAIT, Client, connect
+from authd.client.administration import SyncAdministrationCalls
+from authd.client.aio import Client, connect
+from authd.client.asking import TOUCH_WAIT
+from authd.client.carryout import SyncCarryoutCalls
+from authd.client.certificates import SyncCertificateCalls
 from authd.client.channel import SILENCE
-from authd.client.link import Gone
-from authd.client.values import EnrolStep, Event, OpenTicket, Person, Shown, Staff, Stay, StepUp
-
-T = TypeVar("T")
+from authd.client.credentials import SyncCredentialCalls
+from authd.client.desktop import SyncDesktopCalls
+from authd.client.flags import SyncFlagCalls
+from authd.client.procedures import SyncProcedureCalls
+from authd.client.screen import SyncScreenCalls
+from authd.client.sign_on import SyncSignOnCalls
+from authd.client.supervision import SyncSupervisionCalls
+from authd.client.tokens import SyncTokenCalls
+from authd.client.unattributed import SyncUnattributedCalls
+from authd.client.values import Event, Person, StepUp
+from authd.client.views import SyncViewCalls
 
 
 def connect_sync(
@@ -33,7 +44,21 @@ def connect_sync(
     return SyncClient(lambda: connect(address, key=key, server_key=server_key, event_key=event_key, timeout=timeout))
 
 
-class SyncClient:
+class SyncClient(
+    SyncScreenCalls,
+    SyncAdministrationCalls,
+    SyncCertificateCalls,
+    SyncTokenCalls,
+    SyncViewCalls,
+    SyncFlagCalls,
+    SyncCarryoutCalls,
+    SyncProcedureCalls,
+    SyncSignOnCalls,
+    SyncSupervisionCalls,
+    SyncDesktopCalls,
+    SyncUnattributedCalls,
+    SyncCredentialCalls,
+):
     """As `Client`, method by method; what that yields asynchronously is a plain generator here."""
 
     def __init__(self, make: Callable[[], Client]) -> None:
@@ -57,94 +82,41 @@ class SyncClient:
             self._loop.call_soon_threadsafe(self._ended.set)
             self._thread.join()
 
-    def who(self, seat: str) -> Person | None:
+    def who(self, seat: str, *, fresh: bool = False) -> Person | None:
         """As `Client.who`."""
-        return self._wait(self._client.who(seat))
+        return self._wait(self._client.who(seat, fresh=fresh))
 
     def changes(self, seat: str) -> Generator[Person | None, None, None]:
         """As `Client.changes`."""
         return self._each(self._client.changes(seat))
 
-    def follow(self, after: int | None = None) -> Generator[Event, None, None]:
+    def follow(self, after: int | None = None, *, until: int | None = None) -> Generator[Event, None, None]:
         """As `Client.follow`."""
-        return self._each(self._client.follow(after))
+        return self._each(self._client.follow(after, until=until))
 
     def exchange(self, ticket: str) -> Person:
         """As `Client.exchange`."""
         return self._wait(self._client.exchange(ticket))
 
-    def step_up(self, session: str, purpose: str, timeout: float = STEP_UP_WAIT) -> StepUp:
-        """As `Client.step_up`."""
-        return self._wait(self._client.step_up(session, purpose, timeout))
-
-    def watch(self, seat: str) -> Generator[Shown | None, None, None]:
-        """As `Client.watch`."""
-        return self._each(self._client.watch(seat))
-
-    def activity(self, seat: str) -> None:
-        """As `Client.activity`."""
-        self._wait(self._client.activity(seat))
-
-    def press(self, seat: str, button: Literal["lock", "logout"]) -> None:
-        """As `Client.press`."""
-        self._wait(self._client.press(seat, button))
-
-    def ticket(self, seat: str, application: str) -> OpenTicket:
-        """As `Client.ticket`."""
-        return self._wait(self._client.ticket(seat, application))
-
-    def history(self, seat: str, start: str, end: str) -> list[Stay]:
-        """As `Client.history`."""
-        return self._wait(self._client.history(seat, start, end))
-
-    def people(self) -> list[Staff]:
-        """As `Client.people`."""
-        return self._wait(self._client.people())
-
-    def enrol(
+    def step_up(
         self,
-        seat: str,
+        session: str,
+        purpose: str,
+        timeout: float = TOUCH_WAIT,
         *,
-        staff_number: str,
-        finger: str,
-        name: str = "",
-        kana: str = "",
-        section: str = "",
-        officer: bool = False,
-        found: bool = False,
-        more: Sequence[str] = (),
-        add: bool = False,
-    ) -> Generator[EnrolStep, None, None]:
-        """As `Client.enrol`."""
-        steps = self._client.enrol(
-            seat,
-            staff_number=staff_number,
-            name=name,
-            kana=kana,
-            section=section,
-            finger=finger,
-            officer=officer,
-            found=found,
-            more=more,
-            add=add,
-        )
-        return self._each(steps)
-
-    def disable(self, subject: str, seat: str, timeout: float = STEP_UP_WAIT) -> None:
-        """As `Client.disable`."""
-        self._wait(self._client.disable(subject, seat, timeout))
-
-    def status(self) -> dict[str, object]:
-        """As `Client.status`."""
-        return self._wait(self._client.status())
-
-    def stop(self) -> None:
-        """As `Client.stop`."""
-        self._wait(self._client.stop())
+        acr_values: Sequence[str] = (),
+        max_age: int | None = None,
+    ) -> StepUp:
+        """As `Client.step_up`."""
+        return self._wait(self._client.step_up(session, purpose, timeout, acr_values=acr_values, max_age=max_age))
 
     def ping(self) -> None:
         """As `Client.ping`."""
         self._wait(self._client.ping())
+
+    def head(self) -> int:
+        """As `Client.head`."""
+        return self._wait(self._client.head())
 
     def _run(self, make: Callable[[], Client], started: Future[Client]) -> None:
         with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
@@ -160,35 +132,3 @@ class SyncClient:
         async with client:
             started.set_result(client)
             await self._ended.wait()
-
-    def _wait(self, question: Coroutine[Any, Any, T]) -> T:
-        if not self._thread.is_alive():
-            question.close()
-            raise Gone("this client is closed")
-        future = asyncio.run_coroutine_threadsafe(question, self._loop)
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()  # an interrupted caller leaves nothing running
-            raise
-
-    def _each(self, items: AsyncGenerator[T, None]) -> Generator[T, None, None]:
-        try:
-            while True:
-                try:
-                    item = self._wait(_next(items))
-                except StopAsyncIteration:
-                    return
-                yield item
-        finally:
-            # Not waited for: the collector may have brought us here in the client's own thread.
-            if self._thread.is_alive():
-                asyncio.run_coroutine_threadsafe(_close(items), self._loop)
-
-
-async def _next(items: AsyncGenerator[T, None]) -> T:
-    return await anext(items)
-
-
-async def _close(items: AsyncGenerator[T, None]) -> None:
-    await items.aclose()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -19,6 +19,12 @@ from authd.core.model import (
 )
 
 TYPE_PREFIX = "jp.authd."
+Button = Literal["lock", "logout", "vouch", "break_glass"]
+"""What can be pressed on a seat's screen."""
+
+
+Means = Literal["finger", "key", "card", "fingerprint"]
+"""What is enrolled; a `fingerprint` is one that the reader's own service or sensor keeps."""
 
 
 class ClientError(Exception):
@@ -56,6 +62,8 @@ class Person:
     kana: str = ""
     section: str = ""
     staff_number: str = ""
+    account: str = ""
+    """What this application calls them, where it is configured to have accounts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +110,36 @@ class StepUp:
 
     stepped_up: bool
     reason: str = ""
+    acr: str = ""
+    """What the answer rests on, in RFC 9470's terms: `authd:one` or `authd:two` factors; empty where it was refused."""
+    auth_time: int | None = None
+    """Of the last touch, as OpenID Connect writes it: seconds since 1970, for people and protocols only."""
+
+
+class Tile(msgspec.Struct, frozen=True):
+    """A member of staff who may be named at a seat's screen. It is no proof: it says whose finger to expect."""
+
+    subject: str
+    name: str
+    kana: str = ""
+
+
+class Tiles(msgspec.Struct, frozen=True):
+    """The answer to `roster`."""
+
+    people: list[Tile] = []
+
+
+class Ceremony(msgspec.Struct, frozen=True):
+    """The answer to `webauthn_begin`: what the seat's browser is to ask of a key.
+
+    kind: `get` (log in) or `create` (enrol); options: PublicKeyCredentialRequestOptionsJSON or
+    PublicKeyCredentialCreationOptionsJSON (WebAuthn level 3, 5.1.8 and 5.1.9). The challenge is of the nonce that the
+    seat has armed: nobody need keep it.
+    """
+
+    kind: Literal["get", "create"]
+    options: dict[str, Any]
 
 
 class Stay(msgspec.Struct, frozen=True):
@@ -129,6 +167,12 @@ class Staff(msgspec.Struct, frozen=True):
     disabled: bool
 
 
+class Covered(msgspec.Struct, frozen=True):
+    """The answer to `seal`."""
+
+    covered: int
+
+
 class Status(msgspec.Struct, frozen=True):
     """The answer to `status`."""
 
@@ -143,6 +187,33 @@ class EnrolStep(msgspec.Struct, frozen=True):
     hint: str | None = None
     subject: str | None = None
     finger: str = ""
+    left: int | None = None
+    """Of the steps `pin` and `new_pin`, which `Client.answer` answers: tries before the key locks itself."""
+    again: bool = False
+    """The last one was wrong."""
+
+
+class Credential(msgspec.Struct, frozen=True):
+    """What a person has enrolled: a template of a finger, a key, a card."""
+
+    reference: str
+    modality: str
+    label: str
+    revoked: bool = False
+
+
+class BreakGlass(msgspec.Struct, frozen=True):
+    """A session that two people opened outside the rules; `due`: the day at whose end its review is late."""
+
+    session: str
+    seat: str
+    subject: str
+    helper: str | None
+    opened: str
+    due: str
+    reviewed: str | None = None
+    officer: str | None = None
+    late: bool = False
 
 
 T = TypeVar("T")
@@ -169,6 +240,7 @@ class Frame(msgspec.Struct, frozen=True):
     lock: dict[str, str] | None = None
     beat: int | None = None
     after: int | None = None
+    head: int | None = None
 
 
 class Presence(msgspec.Struct, frozen=True):
@@ -185,7 +257,7 @@ class Presence(msgspec.Struct, frozen=True):
         """Return who it is, or None: nobody."""
         if self.session is None or self.subject is None or self.grade is None:
             return None
-        names = {name: self.person.get(name, "") for name in ("name", "kana", "section", "staff_number")}
+        names = {name: self.person.get(name, "") for name in ("name", "kana", "section", "staff_number", "account")}
         return Person(
             SeatId(self.seat), SessionId(self.session), SubjectId(self.subject), self.grade, self.since, **names
         )

@@ -4,16 +4,18 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 import authd.client
-from authd.client import Client, DoorError, Event, Gone, SignatureError, connect
-from authd.core.model import EndReason, SeatState
+from authd.client import Ceremony, Client, DoorError, Event, Gone, SignatureError, connect, presence
+from authd.core.model import SECOND, EndReason, SeatState
+from authd.service.bus.house import StepUp as HouseStepUp
 from tests.service.bus.fakes import ITO, ONE, SATO, TWO, Pair, World, new_pair
 
 
-def of(host: World, pair: Pair, timeout: float = 2.0) -> Client:
+def of(host: World, pair: Pair, timeout: float = 30.0) -> Client:
     return connect(host.router, key=pair.secret, server_key=host.door.public, timeout=timeout)
 
 
@@ -36,12 +38,19 @@ async def test_who_is_answered_from_memory_until_something_happens(served: World
         assert len(served.house.calls) < 20  # those before the first beat
 
 
-async def test_a_lock_is_seen_at_once(served: World) -> None:
+@pytest.fixture
+def believing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that goes by what it is told, and not by how long it has heard nothing."""
+    monkeypatch.setattr(presence, "GOOD_FOR", 3_600 * SECOND)
+
+
+@pytest.mark.usefixtures("believing")
+async def test_a_lock_is_seen_though_no_row_says_so_yet(served: World) -> None:
     served.house.open(ONE, SATO)
     async with of(served, served.resident) as client, aclosing(client.changes(ONE)) as changes:
         assert await anext(changes) is not None
         served.house.end(ONE, EndReason.ABSENCE, durable=False)
-        async with asyncio.timeout(0.4):  # well before the next beat
+        async with asyncio.timeout(30):
             assert await anext(changes) is None
 
 
@@ -68,15 +77,22 @@ async def test_no_daemon_is_nobody(host: World, door: str) -> None:
             await client.ping()
 
 
+async def test_a_person_is_not_asked_for_a_touch_for_a_minute_where_there_is_no_daemon(tmp_path: Path) -> None:
+    async with connect(f"unix:{tmp_path}/door.sock", timeout=0.2) as client, asyncio.timeout(30):
+        with pytest.raises(Gone, match="no connection"):
+            await client.step_up("ses_1", "export", 3_600)
+
+
+@pytest.mark.usefixtures("believing")
 @pytest.mark.parametrize("door", ["local", "router"])
-async def test_a_daemon_that_dies_is_nobody(host: World, door: str) -> None:
+async def test_a_daemon_that_dies_is_nobody_before_its_silence_says_so(host: World, door: str) -> None:
     async with connect(host.local) if door == "local" else of(host, host.resident) as client:
         async with host.serving():
             host.house.open(ONE, SATO)
             changes = client.changes(ONE)
             while await anext(changes) is None:
                 pass
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(30):
             assert await anext(changes) is None
         assert await client.who(ONE) is None
         async with host.serving():
@@ -84,6 +100,21 @@ async def test_a_daemon_that_dies_is_nobody(host: World, door: str) -> None:
                 pass
             assert back.subject == SATO
         await changes.aclose()
+
+
+async def test_a_lock_is_told_before_anybody_is_asked(served: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    served.house.open(ONE, SATO)
+    async with of(served, served.resident) as client, aclosing(client.changes(ONE)) as changes:
+        while (person := await anext(changes)) is None:
+            pass
+
+        async def crossed(seat: str, *, fresh: bool = False) -> object:
+            return person  # an answer that was under way
+
+        monkeypatch.setattr(client, "who", crossed)
+        served.house.end(ONE, durable=False)
+        async with asyncio.timeout(30):
+            assert await anext(changes) is None
 
 
 @pytest.mark.real
@@ -180,7 +211,7 @@ async def test_nothing_lost_and_nothing_twice_over_restarts(host: World, door: s
         done.set()
         async with host.serving():
             host.house.open(ONE, SATO)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await reading
     expected = [row.seq for row in host.ledger.rows if row.entry.kind.value.startswith("session.")]
     assert [event.seq for event in seen] == expected
@@ -221,6 +252,48 @@ async def test_step_up(served: World) -> None:
             await client.step_up("ses_other", "view")
 
 
+async def test_step_up_in_terms_of_rfc_9470(served: World) -> None:
+    served.house.step_up_answer = HouseStepUp(stepped_up=True, acr="authd:two", auth_time=1_795_305_600)
+    session = served.house.open(ONE, SATO)
+    async with of(served, served.resident) as client:
+        told = await client.step_up(session, "export", acr_values=["authd:two", "authd:one"], max_age=60)
+    assert (told.stepped_up, told.acr, told.auth_time) == (True, "authd:two", 1_795_305_600)
+    assert ("step_up", ONE, session, "resident/export", "authd:two", "60") in served.house.calls
+
+
+async def test_a_screen_hands_on_what_is_typed_named_and_signed(served: World) -> None:
+    async with of(served, served.screen_one) as screen:
+        await screen.answer(ONE, "1357")
+        tiles = await screen.roster(ONE)
+        await screen.claim(ONE, tiles[0].subject)
+        begun = await screen.webauthn_begin(ONE)
+        await screen.webauthn_done(ONE, '{"id":"é"}')
+        with pytest.raises(DoorError, match="not_found"):
+            await screen.claim(ONE, "sub_nobody")
+        with pytest.raises(DoorError, match="bad_request"):
+            await screen.webauthn_done(ONE, "x" * 61_000)
+    assert served.house.typed == ["1357"]
+    assert {(tile.subject, tile.name) for tile in tiles} >= {(SATO, "佐藤 花子")}
+    assert begun == Ceremony("get", {"challenge": "AAAA", "allowCredentials": []})
+    assert ("claim", ONE, tiles[0].subject) in served.house.calls
+    assert ("signed", ONE, '{"id":"é"}') in served.house.calls
+
+
+async def test_an_application_types_and_names_nothing(served: World) -> None:
+    async with of(served, served.resident) as client:
+        for asked in (
+            lambda: client.answer(ONE, "1357"),
+            lambda: client.roster(ONE),
+            lambda: client.claim(ONE, SATO),
+            lambda: client.webauthn_begin(ONE),
+            lambda: client.webauthn_done(ONE, "{}"),
+            lambda: client.press(ONE, "vouch"),
+        ):
+            with pytest.raises(DoorError, match="not_permitted"):
+                await asked()
+    assert served.house.typed == []
+
+
 async def test_administration(served: World) -> None:
     served.house.gate.set()
     async with connect(served.local) as client:
@@ -234,7 +307,7 @@ async def test_administration(served: World) -> None:
         assert [(step.step, step.subject) for step in steps] == [("present", None), ("done", "sub_new")]
         await client.disable(ITO, ONE)
         assert (await client.people())[1].disabled
-        assert (await client.status())["seats"] == {"counter-1": "locked", "counter-2": "locked"}
+        assert (await client.status())["seats"] == {seat: {"state": "locked"} for seat in (ONE, "counter-2")}
         await client.stop()
         assert served.house.calls[-1] == ("stop",)
 
@@ -290,3 +363,31 @@ async def _mute_door(host: World) -> AsyncGenerator[asyncio.Event, None]:
         server = await asyncio.start_unix_server(relay, path)
         async with server:
             yield mute
+
+
+async def test_follow_ends_where_it_was_told_to(served: World) -> None:
+    """At an event, and behind rows that nobody is told of."""
+    for _ in range(3):
+        served.house.open(ONE, SATO)
+        served.house.end(ONE)
+    async with of(served, served.resident) as client, asyncio.timeout(30):
+        head = await client.head()
+        assert head == served.ledger.head == 9
+        assert [event.seq async for event in client.follow(0, until=head)] == [2, 3, 5, 6, 8, 9]
+        assert [event.seq async for event in client.follow(0, until=4)] == [2, 3]
+        assert [event.seq async for event in client.follow(3, until=3)] == []
+        served.house.open(ONE, SATO)
+        assert [event.seq async for event in client.follow(9, until=10)] == []
+
+
+async def test_who_only_follows_has_one_connection(served: World) -> None:
+    served.house.open(ONE, SATO)
+    async with of(served, served.resident) as client, aclosing(client.follow(0)) as events, asyncio.timeout(30):
+        await anext(events)
+        assert served.tally.requests == 2  # ping and follow
+
+
+async def test_a_screen_has_no_head(served: World) -> None:
+    async with of(served, served.screen_one) as screen:
+        with pytest.raises(DoorError, match="not_permitted"):
+            await screen.head()
