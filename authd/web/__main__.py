@@ -19,9 +19,10 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from authd.client.tables import BadSettings
 from authd.web.bus import BusDoor
 from authd.web.server import Server, make_server
-from authd.web.settings import MAX_SETTINGS_BYTES, BadSettings, Settings, read_settings
+from authd.web.settings import MAX_SETTINGS_BYTES, Settings, read_settings
 
 BEAT_S = 0.1
 log = logging.getLogger("authd.web")

@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from typing import TypeVar
 
-import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
+from authd.client.tables import BadSettings
 from authd.core.model import Instant, SeatId
 from authd.locale import LANGUAGES
 from authd.web import assets
-from authd.web.door import Button, DoorError, SeatDoor, Sight
-from authd.web.guard import Guard, content_policy
+from authd.web.board import Board
+from authd.web.door import DoorError, SeatDoor, Sight
+from authd.web.guard import Guard, content_policy, own_origins
 from authd.web.pages import Page, Pages, TooManyPages
-from authd.web.settings import BadSettings, Seat, Settings, origin_of
-from authd.web.view import open_turn, view_of
-
-MAX_BODY = 1_024
-BODY_WITHIN_S = 2.0
-DOOR_WITHIN_S = 5.0
-AWAY = frozenset({"busy", "slow", "fault", "ledger_down", "gone"})
-"""Refusals that pass by themselves; the others say that the page is behind what is true now."""
-
-T = TypeVar("T")
+from authd.web.procedure import ProcedureDesk
+from authd.web.review import ReviewDesk
+from authd.web.said import Said, answered, read
+from authd.web.settings import Seat, Settings, origin_of
+from authd.web.view import ask_of, open_turn, view_of
+from authd.web.ways import Ways
 
 log = logging.getLogger("authd.web")
 
 
-class Said(msgspec.Struct, frozen=True):
-    """What a page posts; each endpoint reads its own part."""
+class Opened(Said, frozen=True, kw_only=True):
+    """The application to open."""
 
-    page: str
-    turn: str | None = None
-    button: Button | None = None
-    application: str | None = None
+    application: str
 
 
 def boottime() -> Instant:
@@ -57,16 +49,25 @@ def make_app(
 ) -> ASGIApp:
     """Return the application; `hosts` are the names that it answers to (see `guard.own_hosts`)."""
     screen = Screen(settings, door, now)
+    ways, procedures = Ways(door, screen.speaks), ProcedureDesk(door, screen.speaks)
     routes = [
         Route("/", screen.choose),
+        Route("/board", Board(door, settings.frame_ancestors).page),
         Route("/static/{name}", screen.static),
         Route("/seat/{seat}", screen.page),
         Route("/seat/{seat}/stream", screen.stream),
         Route("/seat/{seat}/activity", screen.activity, methods=["POST"]),
-        Route("/seat/{seat}/press", screen.press, methods=["POST"]),
+        Route("/seat/{seat}/press", ways.press, methods=["POST"]),
         Route("/seat/{seat}/open", screen.open, methods=["POST"]),
+        Route("/seat/{seat}/answer", ways.answer, methods=["POST"]),
+        Route("/seat/{seat}/names", ways.names, methods=["POST"]),
+        Route("/seat/{seat}/claim", ways.claim, methods=["POST"]),
+        Route("/seat/{seat}/key", ways.key, methods=["POST"]),
+        Route("/seat/{seat}/signed", ways.signed, methods=["POST"]),
+        *procedures.routes(),
+        *ReviewDesk(door, screen.speaks).routes(),
     ]
-    return Guard(Starlette(routes=routes), hosts)
+    return Guard(Starlette(routes=routes), hosts, own_origins(settings, hosts))
 
 
 class Screen:
@@ -107,30 +108,21 @@ class Screen:
 
     async def activity(self, request: Request) -> Response:
         """Pass on that somebody moved; more than once a second is dropped without a word."""
-        page, _ = await self._said(request)
+        page, _ = self.speaks(request, await read(request, Said))
         if self._pages.may_stir(page.seat):
-            await _ask(self._door.activity(page.seat))
-        return Response(status_code=204)
-
-    async def press(self, request: Request) -> Response:
-        """Pass on a button, if the session for which it was pressed is still the present one."""
-        page, said = await self._said(request)
-        if said.button is None:
-            raise HTTPException(400)
-        if said.turn is None or said.turn != page.turn:
-            raise HTTPException(409)
-        await _ask(self._door.press(page.seat, said.button))
+            await answered(self._door.activity(page.seat))
         return Response(status_code=204)
 
     async def open(self, request: Request) -> Response:
         """Return an application's address with a single-use ticket."""
-        page, said = await self._said(request)
-        known = {each.id: each for each in self._settings.applications_of(self._seat(request))}
+        said = await read(request, Opened)
+        page, seat = self.speaks(request, said)
+        known = {each.id: each for each in self._settings.applications_of(seat)}
         if said.application not in known:
             raise HTTPException(404)
         if said.turn is None or said.turn != page.turn:
             raise HTTPException(409)
-        url = await _ask(self._door.ticket(page.seat, said.application))
+        url = await answered(self._door.ticket(page.seat, said.application))
         if not _same_origin(url, known[said.application].origin):
             log.error("the core answered a ticket for %s with an address elsewhere", said.application)
             raise HTTPException(502)
@@ -150,22 +142,17 @@ class Screen:
     def _told(self, page: Page, seen: Sight | None) -> str:
         if seen is None:
             return _event("beat", {})
-        page.turn = open_turn(seen.face)
+        page.turn, page.ask = open_turn(seen.face), ask_of(seen.face)
+        page.session = None if page.turn is None else seen.face.session
         return _event("face", view_of(seen, self._settings.sections, self._now()))
 
-    async def _said(self, request: Request) -> tuple[Page, Said]:
-        """Return the page that speaks, and what it says."""
+    def speaks(self, request: Request, said: Said) -> tuple[Page, Seat]:
+        """Return the page that speaks, and its seat: it must be open now, and show this seat."""
         seat = self._seat(request)
-        if request.headers.get("content-type") != "application/json":
-            raise HTTPException(415)
-        try:
-            said = msgspec.json.decode(await _body(request), type=Said)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            raise HTTPException(400) from None
         page = self._pages.find(said.page, SeatId(seat.id))
         if page is None:
             raise HTTPException(403)
-        return page, said
+        return page, seat
 
     def _seat(self, request: Request) -> Seat:
         seat = self._settings.seat(request.path_params["seat"])
@@ -187,32 +174,6 @@ async def _watched(door: SeatDoor, seat: SeatId) -> AsyncGenerator[Sight | None,
                 yield seen if isinstance(seen, Sight) else None
     except DoorError as error:
         log.warning("the screen of %s lost the core: %s", seat, error.code)
-
-
-async def _ask(answer: Awaitable[T]) -> T:
-    """Wait for the core's answer, and turn its refusal into a status."""
-    try:
-        async with asyncio.timeout(DOOR_WITHIN_S):
-            return await answer
-    except DoorError as error:
-        raise HTTPException(503 if error.code in AWAY else 409, error.code) from None
-    except TimeoutError:
-        raise HTTPException(503, "slow") from None
-
-
-async def _body(request: Request) -> bytes:
-    body = bytearray()
-    try:
-        async with asyncio.timeout(BODY_WITHIN_S):
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY:
-                    raise HTTPException(413)
-    except TimeoutError:
-        raise HTTPException(408) from None
-    except ClientDisconnect:
-        raise HTTPException(400) from None
-    return bytes(body)
 
 
 def _language(request: Request) -> str:

@@ -19,8 +19,10 @@ TYPES = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
-SAID = ("message.", "hint.", "screen.")
+SAID = ("message.", "hint.", "screen.", "review.", "review_page.")
 """Tables of the catalogue that the page may need."""
+EMPTY = {"name": "", "left": ""}
+"""Values that scripts fill in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +40,12 @@ def load() -> Assets:
     """Read every file of the page."""
     files = {path.name: path.read_bytes() for path in sorted(STATIC.iterdir()) if path.suffix in TYPES}
     files["words.js"] = words()
-    pages = {name: (STATIC / name).read_text(encoding="utf-8") for name in ("seat.html", "choice.html")}
+    names = ("seat.html", "choice.html", "procedure.html", "review.html")
+    pages = {name: (STATIC / name).read_text(encoding="utf-8") for name in names}
     digest = hashlib.sha256(b"\0".join([*files.values(), *(page.encode() for page in pages.values())])).hexdigest()
-    return Assets(files, Template(pages["seat.html"]), Template(pages["choice.html"]), digest[:16])
+    seat = pages["seat.html"].replace("$procedure_panel\n", pages["procedure.html"])
+    seat = seat.replace("$review_panel\n", pages["review.html"])
+    return Assets(files, Template(seat), Template(pages["choice.html"]), digest[:16])
 
 
 def words() -> bytes:
@@ -65,6 +70,7 @@ def seat_page(assets: Assets, seat: Seat, applications: Iterable[Application], l
         build=assets.build,
         seat=seat.id,
         seat_name=_seat_name(seat),
+        ways=" ".join(seat.ways),
         application_list=html.escape(json.dumps(listed)),
     )
 
@@ -78,7 +84,7 @@ def choice_page(assets: Assets, seats: Iterable[Seat], language: str) -> str:
 def _labels(language: str) -> dict[str, str]:
     """Return every `screen.*` sentence that needs no value as a pair of marked-up texts, for the templates."""
     keys = [id_.removeprefix("screen.") for id_ in catalogue("ja") if id_.startswith("screen.")]
-    labels = {key: pair(text(f"screen.{key}", "ja", name=""), text(f"screen.{key}", "en", name="")) for key in keys}
+    labels = {key: pair(text(f"screen.{key}", "ja", **EMPTY), text(f"screen.{key}", "en", **EMPTY)) for key in keys}
     return labels | {"lang": language, "page_title": html.escape(text("screen.title", language))}
 
 

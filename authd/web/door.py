@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from authd.core.model import Face, SeatId
+from authd.client.procedures import ProcedureRun, Procedures
+from authd.client.supervision import Alerts, Review, Reviewed
+from authd.core.model import Face, SeatId, SessionId
 
 
 class DoorError(Exception):
@@ -23,6 +25,12 @@ class Button(StrEnum):
 
     LOCK = "lock"
     LOGOUT = "logout"
+    VOUCH = "vouch"
+    BREAK_GLASS = "break_glass"
+
+
+OF_NOBODY = frozenset({Button.VOUCH, Button.BREAK_GLASS})
+"""Pressed on a seat that is nobody's; the others by the owner of the session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +40,23 @@ class Person:
     name: str
     kana: str = ""
     section: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """Somebody who may be named at the seat. The subject stays in this process: a page gets tiles."""
+
+    subject: str
+    name: str
+    kana: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ceremony:
+    """What the browser is to ask of a key: `get` or `create`, and the options of WebAuthn as JSON values."""
+
+    kind: str
+    options: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +70,27 @@ class Sight:
 @dataclass(frozen=True, slots=True)
 class Beat:
     """The core is there and the last face still holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """One application, as far as a board may know it."""
+
+    name_ja: str
+    name_en: str
+    linked: bool
+    version: int
+    wanted: int
+    silent: bool
+    silent_s: int | None
+    covered: bool
+
+    @property
+    def state(self) -> str:
+        """`covered`, `behind`, `silent` or `not_linked`."""
+        if not self.linked:
+            return "not_linked"
+        return "covered" if self.covered else "silent" if self.silent else "behind"
 
 
 class SeatDoor(Protocol):
@@ -67,4 +113,60 @@ class SeatDoor(Protocol):
 
     async def ticket(self, seat: SeatId, application: str) -> str:
         """Return the application's URL with a single-use ticket for the open session. Raises `DoorError`."""
+        ...
+
+    async def answer(self, seat: SeatId, typed: str) -> None:
+        """Hand what was typed to the reader that asks. Raises `DoorError`."""
+        ...
+
+    async def roster(self, seat: SeatId) -> Sequence[Named]:
+        """Return who may be named at the seat. Raises `DoorError`."""
+        ...
+
+    async def claim(self, seat: SeatId, subject: str) -> None:
+        """Say whose finger comes next. Raises `DoorError`."""
+        ...
+
+    async def reviews(self, seat: SeatId) -> Sequence[Review]:
+        """Return the months that whoever is logged in may review. Raises `DoorError`."""
+        ...
+
+    async def review_items(self, seat: SeatId, section: str, month: str) -> Reviewed:
+        """Return what is to be looked at in one of them. Raises `DoorError`."""
+        ...
+
+    async def review_sign(self, seat: SeatId, section: str, month: str, digest: str) -> Review:
+        """Sign it; returns once the person has touched. Raises `DoorError`."""
+        ...
+
+    async def review_alerts(self, seat: SeatId) -> Alerts:
+        """Return whether they supervise anybody, and who was seen elsewhere. Raises `DoorError`."""
+        ...
+
+    async def procedures(self, seat: SeatId, session: SessionId) -> Procedures:
+        """Return what may be run in this session, and what is. Raises `DoorError`."""
+        ...
+
+    async def procedure_start(self, seat: SeatId, session: SessionId, procedure: str) -> ProcedureRun:
+        """Begin a procedure. Raises `DoorError`."""
+        ...
+
+    async def procedure_answer(self, seat: SeatId, run: str, step: str, choice: str) -> ProcedureRun:
+        """Answer its next step. Raises `DoorError`."""
+        ...
+
+    async def procedure_drop(self, seat: SeatId, run: str) -> ProcedureRun:
+        """Give it up. Raises `DoorError`."""
+        ...
+
+    async def coverage(self) -> Sequence[System]:
+        """Return how far each application has come with the protections. Raises `DoorError`."""
+        ...
+
+    async def webauthn_begin(self, seat: SeatId) -> Ceremony:
+        """Return what a key is to be asked for, under the nonce that is armed now. Raises `DoorError`."""
+        ...
+
+    async def webauthn_done(self, seat: SeatId, response: str) -> None:
+        """Hand over what the key answered, as JSON text. Raises `DoorError`."""
         ...

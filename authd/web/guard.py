@@ -19,7 +19,11 @@ HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
     (b"origin-agent-cluster", b"?1"),
-    (b"permissions-policy", b"camera=(), microphone=(), geolocation=(), fullscreen=(), usb=(), display-capture=()"),
+    (
+        b"permissions-policy",
+        b"camera=(), microphone=(), geolocation=(), fullscreen=(), usb=(), display-capture=(), "
+        b"publickey-credentials-get=(self), publickey-credentials-create=(self)",
+    ),
 )
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
@@ -32,6 +36,12 @@ def own_hosts(settings: Settings, port: int) -> frozenset[str]:
     if host in LOOPBACK:
         names |= {f"localhost:{port}", f"127.0.0.1:{port}"}
     return frozenset(name.lower() for name in names)
+
+
+def own_origins(settings: Settings, hosts: Iterable[str]) -> frozenset[str]:
+    """Return who may post: our own page under these names; over HTTPS only under one that was given for it."""
+    secure = {f"https://{name.lower()}" for name in settings.hosts}
+    return frozenset(f"http://{host}" for host in hosts) | secure
 
 
 def content_policy(frames: Iterable[str], ancestors: Iterable[str]) -> str:
@@ -57,10 +67,10 @@ def content_policy(frames: Iterable[str], ancestors: Iterable[str]) -> str:
 class Guard:
     """Refuses what is not ours to answer and puts the headers on the rest."""
 
-    def __init__(self, app: ASGIApp, hosts: frozenset[str]) -> None:
+    def __init__(self, app: ASGIApp, hosts: frozenset[str], origins: frozenset[str]) -> None:
         self._app = app
         self._hosts = hosts
-        self._origins = frozenset(f"http://{host}" for host in hosts)
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""

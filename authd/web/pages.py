@@ -7,11 +7,11 @@ can press its buttons, and only while the session that they were shown is the pr
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from authd.core.model import SECOND, Instant, SeatId
+from authd.core.model import SECOND, Instant, SeatId, SessionId, SubjectId
 
 MAX_PAGES_PER_SEAT = 4
 ACTIVITY_EVERY = 1 * SECOND
@@ -23,11 +23,21 @@ class TooManyPages(Exception):
 
 @dataclass(slots=True)
 class Page:
-    """One open stream: its unguessable name, its seat, and the turn it was last shown."""
+    """One open stream: its unguessable name, its seat, and what it was last shown: whose turn, and which prompt."""
 
     name: str
     seat: SeatId
     turn: str | None = None
+    ask: str | None = None
+    """None: nothing is asked for, or it was answered."""
+    session: SessionId | None = None
+    """Whose turn it is, by the name that the core knows and the page does not."""
+    tiles: dict[str, SubjectId] = field(default_factory=dict[str, SubjectId])
+    """People who can be named by this page, under names made for it."""
+
+    def lay(self, subjects: Iterable[str]) -> None:
+        """Put tiles for these people in place of all earlier ones."""
+        self.tiles = {secrets.token_hex(8): SubjectId(subject) for subject in subjects}
 
 
 class Pages:

@@ -3,7 +3,7 @@
 {"listen": "127.0.0.1:8780",
  "door": {"router": "ipc:///run/authd-seat/router.sock", "server_key": "<z85>"},
  "seats": [{"id": "counter-1", "name_ja": "窓口1", "name_en": "Counter 1", "key_file": "/.../counter-1.key",
-            "applications": ["resident"]}],
+            "applications": ["resident"], "ways": ["webauthn", "tiles", "vouch", "break_glass"]}],
  "applications": [{"id": "resident", "name_ja": "住民記録", "name_en": "Residents", "url": "http://127.0.0.1:8790/"}],
  "sections": {"resident": {"ja": "市民課", "en": "Resident Affairs"}},
  "frame_ancestors": [], "hosts": []}
@@ -14,19 +14,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
+
+from authd.client.tables import BadSettings
 
 MAX_SETTINGS_BYTES = 65_536
 MAX_SEATS = 32
 MAX_APPLICATIONS = 16
 
+Way = Literal["webauthn", "tiles", "vouch", "break_glass"]
+
 _ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}\Z")
-
-
-class BadSettings(ValueError):
-    """The settings cannot be used; the message says which and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,8 @@ class Seat:
     name_en: str
     key_file: str = ""
     applications: tuple[str, ...] = ()
+    ways: tuple[Way, ...] = ()
+    """What the locked screen offers besides the reader, if anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ class Settings:
     frame_ancestors: tuple[str, ...] = ()
     """Origins that may show the page in a frame (the demo's strip); none by default."""
     hosts: tuple[str, ...] = ()
-    """`host:port` names that a browser may use for this process, besides those of `listen`."""
+    """`host` or `host:port` names that a browser may use for this process, besides those of `listen`: over plain HTTP,
+    or over HTTPS where a proxy on this machine speaks it (WebAuthn asks for that, or for `localhost`)."""
 
     @property
     def address(self) -> tuple[str, int]:

@@ -32,6 +32,14 @@ def open_turn(face: Face) -> str | None:
     return turn_of(face.session) if face.state in OPEN_STATES else None
 
 
+def ask_of(face: Face) -> str | None:
+    """Name the prompt of this face, if there is one: what is typed for it goes to no other."""
+    if face.prompt is None:
+        return None
+    told = f"{face.seat}|{face.epoch}|{face.at}|{face.prompt}"
+    return hashlib.sha256(told.encode()).hexdigest()[:16]
+
+
 def view_of(sight: Sight, sections: Sections, now: Instant) -> dict[str, Json]:
     """Return what the page is told of this face; spans in milliseconds from now, so that no clock need agree."""
     face = sight.face
@@ -42,11 +50,23 @@ def view_of(sight: Sight, sections: Sections, now: Instant) -> dict[str, Json]:
         "message": face.message.value,
         "hint": face.hint.value if face.hint else None,
         "reader": face.reader,
+        "prompt": _prompt(face),
+        "named": face.claim is not None and turn is None,
+        "lent": face.lent,
+        "confirms": face.confirms.value if face.confirms else None,
+        "break_glass": face.break_glass and turn is not None,
         "turn": turn,
         "age_ms": _span(now - face.at),
         "left_ms": None if face.until is None else _span(face.until - now),
         "person": _person(sight.person, sections) if sight.person and turn else None,
     }
+
+
+def _prompt(face: Face) -> Mapping[str, Json] | None:
+    prompt = face.prompt
+    if prompt is None:
+        return None
+    return {"id": prompt.id.value, "left": prompt.left, "again": prompt.again, "ask": ask_of(face)}
 
 
 def _span(nanoseconds: int) -> int:

@@ -86,7 +86,7 @@ class Stream:
 
     async def next(self, name: str) -> Any:
         """The data of the next event of this name; those of other names are passed over."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             while True:
                 found, data = await self._events.get()
                 if found == name:

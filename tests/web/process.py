@@ -10,7 +10,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 class Started:

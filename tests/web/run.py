@@ -12,6 +12,8 @@ from authd.web.server import make_server
 from authd.web.settings import Settings
 from tests.web.fakes import FakeDoor
 
+PATIENCE_S = 60.0
+
 
 class Running:
     """A server with its fake door; `do` runs something in its loop."""
@@ -26,7 +28,7 @@ class Running:
     def __enter__(self) -> Self:
         self._server, self._listener = make_server(self.settings, self.door, self._started)
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(PATIENCE_S)
         return self
 
     def __exit__(
@@ -34,7 +36,7 @@ class Running:
     ) -> None:
         if self._thread.is_alive():
             self.do(self.stop)
-        self._thread.join(10)
+        self._thread.join(PATIENCE_S)
         self._listener.close()
 
     def do(self, act: Callable[[], object]) -> None:
@@ -43,7 +45,7 @@ class Running:
         async def once() -> None:
             act()
 
-        asyncio.run_coroutine_threadsafe(once(), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(once(), self._loop).result(PATIENCE_S)
 
     def stop(self) -> None:
         """End the server; to be called in its loop."""

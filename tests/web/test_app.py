@@ -148,7 +148,10 @@ class TestStream:
             "kana": "さとう はなこ",
             "section": {"ja": "市民課", "en": "Resident Affairs"},
         }
-        assert set(view) == {"state", "covered", "message", "hint", "reader", "turn", "age_ms", "left_ms", "person"}
+        assert set(view) == {
+            *("state", "covered", "message", "hint", "reader", "prompt", "named", "lent", "break_glass"),
+            *("confirms", "turn", "age_ms", "left_ms", "person"),
+        }
         for secret in (b"sub_secret", b"ses_a"):
             assert secret not in shown.raw
 

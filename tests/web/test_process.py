@@ -21,7 +21,7 @@ from tests.web.test_bus import settings
 __all__ = ["folder", "host", "served"]
 
 pytestmark = pytest.mark.real
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 FORBIDDEN = ("apsw", "cedarpy", "numpy", "cv2", "fido2", "smartcard", "cryptography", "authd.service")
 
 

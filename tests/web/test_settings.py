@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from authd.client.tables import BadSettings
 from authd.web.guard import own_hosts
-from authd.web.settings import MAX_SETTINGS_BYTES, BadSettings, origin_of, read_settings
+from authd.web.settings import MAX_SETTINGS_BYTES, origin_of, read_settings
 
 
 def given(**changes: object) -> dict[str, Any]:
@@ -55,6 +56,7 @@ def application(**changes: object) -> dict[str, object]:
         ({"applications": [application(url="javascript:alert(1)")]}, "expected http"),
         ({"applications": [application(url="http://a:b/")]}, "port"),
         ({"applications": [application(url="http://a/; script-src *")]}, "header"),
+        ({"seats": [seat(ways=["backdoor"])]}, "backdoor"),
         ({"frame_ancestors": ["*"]}, "expected http"),
         ({"frame_ancestors": ["http://a\r\nx: y"]}, "header"),
     ],

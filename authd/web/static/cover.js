@@ -1,6 +1,6 @@
 // The cover: what the screen shows while it is nobody's. It is there before any script; scripts only take it away.
 
-import { draw, look } from "./looks.js";
+import { draw, look, promptOf } from "./looks.js";
 import { say } from "./say.js";
 
 const page = document.documentElement;
@@ -9,7 +9,9 @@ const shape = document.getElementById("shape");
 const headline = cover.querySelector(".headline");
 const detail = cover.querySelector(".detail");
 const countdown = cover.querySelector(".countdown");
-const ASKS_FOR_A_FINGER = new Set(["locked", "logged_out", "moved_away", "kept", "once_more"]);
+const ASKS_FOR_A_FINGER = new Set(["locked", "logged_out", "moved_away", "kept", "once_more", "removed"]);
+// Somebody is waited for, or has to wait.
+const COUNTED = new Set(["wait", "another_factor", "colleague", "vouched", "break_glass", "second_person"]);
 let endsAt = null;
 
 export function isCovered() {
@@ -23,11 +25,12 @@ export function uncover() {
 
 export function coverWith(message, view = null) {
   page.dataset.cover = "on";
-  const { shape: form, tone } = look(message);
+  const prompt = view?.prompt ?? null;
+  const { shape: form, tone } = look(prompt === null ? message : prompt.again ? "pin_wrong" : "pin");
   paint(form, tone);
-  say(headline, `message.${message}`);
+  say(headline, prompt === null ? `message.${message}` : promptOf({ id: prompt.id }));
   say(detail, below(message, view));
-  endsAt = message === "wait" && view?.left_ms != null ? performance.now() + view.left_ms : null;
+  endsAt = COUNTED.has(message) && prompt === null && view?.left_ms != null ? performance.now() + view.left_ms : null;
   count();
 }
 
@@ -48,7 +51,9 @@ function paint(form, tone) {
 }
 
 function below(message, view) {
+  if (view?.prompt?.again) return "hint.pin_wrong";
   if (view?.hint) return `hint.${view.hint}`;
+  if (view?.named) return "screen.named";
   if (view && !view.reader) return "screen.other_seat";
   return ASKS_FOR_A_FINGER.has(message) ? "screen.touch_to_start" : null;
 }

@@ -1,11 +1,11 @@
 // What the owner of the seat sees: the bar, the launcher, their applications, and the veil before a lock.
 
-import { draw, look } from "./looks.js";
+import { hold } from "./hold.js";
+import { draw, look, promptOf } from "./looks.js";
 import { put, say } from "./say.js";
 import * as stage from "./stage.js";
 
 const GREET_MS = 2000;
-const HOLD_MS = 2000;
 const NOTICE_MS = 4000;
 const NO_NOTICE = new Set(["start", "fading", "confirm"]);
 const NOBODY = { name: "", kana: "", section: { ja: "", en: "" } };
@@ -25,10 +25,12 @@ export class Desk {
   #view = null;
   #greetUntil = 0;
   #fadeEnds = null;
-  #held = null;
+  #release;
+  #glass = null;
   #noticeTimer = null;
 
-  // act: press(button), open(application) -> promise of a URL or null, expired()
+  // act: press(button), open(application) -> promise of a URL or null, expired(), key() -> promise of what is to be
+  // said, or null; it is there only where the seat's screen is a reader of keys.
   constructor(applications, act) {
     this.#act = act;
     $$("tiles").replaceChildren(...applications.map((application) => this.#tile(application)));
@@ -36,8 +38,14 @@ export class Desk {
     $$("lock").addEventListener("click", () => act.press("lock"));
     $$("yes").addEventListener("click", () => act.press("logout"));
     $$("cancel").addEventListener("click", () => this.#ask(false));
-    this.#holdToLogOut($$("logout"));
+    // By pointer: two seconds. By keyboard: a question, which Escape answers with no.
+    this.#release = hold($$("logout"), () => act.press("logout"));
+    $$("logout").addEventListener("click", (event) => {
+      if (event.detail === 0) this.#ask(true);
+      else this.#notice("screen.hold", "neutral");
+    });
     addEventListener("keydown", (event) => event.key === "Escape" && !$$("question").hidden && this.#ask(false));
+    for (const id of ["confirm-key", "enrol-key"]) $$(id).addEventListener("click", () => this.#useKey($$(id)));
     setInterval(() => this.#tick(), 100);
   }
 
@@ -47,6 +55,10 @@ export class Desk {
     const before = fresh ? null : this.#view;
     if (fresh) this.#begin(view);
     this.#view = view;
+    // Once glass was broken for a turn, the frame stays for as long as the turn lasts.
+    if (view.break_glass) this.#glass = view.turn;
+    document.documentElement.dataset.glass = this.#glass === view.turn ? "on" : "off";
+    $$("enrol-key").hidden = !this.#act.key || !view.lent;
     this.#veil(view);
     this.#say(view, before);
     desk.hidden = desk.inert = false;
@@ -55,13 +67,16 @@ export class Desk {
   }
 
   focus() {
-    $$("tiles").querySelector("button")?.focus();
+    if (launcher.hidden) stage.focus();
+    else $$("tiles").querySelector("button")?.focus();
   }
 
   // Nobody's any more: names, notices and applications leave the document.
   clear() {
     this.#view = null;
     this.#fadeEnds = null;
+    this.#glass = null;
+    document.documentElement.dataset.glass = "off";
     this.#release();
     desk.hidden = desk.inert = true;
     veil.hidden = true;
@@ -109,20 +124,25 @@ export class Desk {
   #veil(view) {
     const fading = view.state === "fading";
     const asking = view.state === "stepping_up";
-    veil.hidden = !fading && !asking;
-    $$("stage").inert = launcher.inert = asking;
+    veil.hidden = !fading && !asking && view.prompt === null;
+    $$("stage").inert = $$("procedure").inert = $$("review").inert = launcher.inert = asking;
     this.#fadeEnds = fading && view.left_ms !== null ? performance.now() + view.left_ms : null;
     timer.hidden = this.#fadeEnds === null;
+    $$("confirm-key").hidden = !this.#act.key || !asking;
     if (veil.hidden) return;
     veil.dataset.kind = fading ? "fading" : "confirm";
-    veil.dataset.tone = look(fading ? "fading" : "confirm").tone;
+    const kind = view.prompt?.again ? "pin_wrong" : fading ? "fading" : view.prompt ? "pin" : "confirm";
+    veil.dataset.tone = look(kind).tone;
     veil.style.setProperty("--left", `${view.left_ms ?? 0}ms`);
     for (const part of [timer.querySelector("i"), veil]) restart(part);
-    draw(veil.querySelector("svg"), look(fading ? "fading" : "confirm").shape);
+    draw(veil.querySelector("svg"), look(kind).shape);
     const another = view.message === "another_finger";
-    const asked = another ? "message.another_finger" : "message.confirm";
+    const what = view.confirms ? `screen.confirm_${view.confirms}` : null;
+    const asked = what ?? (another ? "message.another_finger" : "message.confirm");
     say(veil.querySelector(".headline"), fading ? "message.fading" : asked, view.person ?? {});
-    say(veil.querySelector(".detail"), fading ? "screen.keep" : another ? null : "screen.touch_again");
+    const more = what ? "message.another_finger" : null;
+    const touch = fading ? "screen.keep" : another ? more : "screen.touch_again";
+    say(veil.querySelector(".detail"), view.prompt ? promptOf(view.prompt) : touch);
   }
 
   #tick() {
@@ -143,6 +163,14 @@ export class Desk {
       if (greet) say(place, sentence, person);
       else put(place, person.section);
     }
+  }
+
+  async #useKey(button) {
+    button.disabled = true;
+    const turn = this.#view?.turn;
+    this.#notice("hint.touch_the_key", "calm");
+    const id = await this.#act.key().finally(() => (button.disabled = false));
+    if (this.#view !== null && this.#view.turn === turn) this.#notice(id, "retry");
   }
 
   #tile(application) {
@@ -168,28 +196,6 @@ export class Desk {
     stage.show(application.id);
     launcher.hidden = true;
     $$("home").hidden = false;
-  }
-
-  // By pointer: two seconds. By keyboard: a question, which Escape answers with no.
-  #holdToLogOut(button) {
-    button.addEventListener("pointerdown", (event) => {
-      if (event.button !== 0) return;
-      button.setPointerCapture(event.pointerId);
-      button.classList.add("held");
-      this.#held = setTimeout(() => this.#act.press("logout"), HOLD_MS);
-    });
-    for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
-      button.addEventListener(name, () => this.#release());
-    }
-    button.addEventListener("click", (event) => {
-      if (event.detail === 0) this.#ask(true);
-      else this.#notice("screen.hold", "neutral");
-    });
-  }
-
-  #release() {
-    clearTimeout(this.#held);
-    $$("logout").classList.remove("held");
   }
 
   #ask(asking, focus = true) {

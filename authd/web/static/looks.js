@@ -21,6 +21,19 @@ const LOOKS = {
   ledger_down: ["trouble", "trouble"],
   fault: ["trouble", "trouble"],
   logged_out: ["out", "neutral"],
+  unattended: ["trouble", "trouble"],
+  another_factor: ["factor", "other"],
+  key_unknown: ["key-unknown", "other"],
+  key_refused: ["key-refused", "stop"],
+  key_blocked: ["key-blocked", "stop"],
+  card_alone: ["card", "other"],
+  pin: ["pin", "calm"],
+  pin_wrong: ["pin-wrong", "retry"],
+  removed: ["removed", "neutral"],
+  colleague: ["colleague", "calm"],
+  vouched: ["vouched", "good"],
+  second_person: ["second", "alarm"],
+  break_glass: ["glass", "alarm"],
 };
 
 export function look(message) {
@@ -32,4 +45,10 @@ export function draw(svg, shape) {
   const use = svg.querySelector("use");
   const href = `#shape-${shape}`;
   if (use.getAttribute("href") !== href) use.setAttribute("href", href);
+}
+
+// What a prompt says: what is wanted, or that the last one was wrong.
+export function promptOf({ id, again }) {
+  if (again) return "hint.pin_wrong";
+  return id === "new_pin" ? "screen.new_pin" : "message.pin";
 }

@@ -3,12 +3,18 @@
 import { Activity } from "./activity.js";
 import { coverAlone, coverWith, isCovered, uncover } from "./cover.js";
 import { Desk } from "./desk.js";
+import { Keys } from "./keys.js";
 import { Link } from "./link.js";
+import { Procedures } from "./procedure.js";
+import { Prompt } from "./prompt.js";
+import { Reviews } from "./review.js";
 import { word } from "./say.js";
+import { Ways } from "./ways.js";
 
 const page = document.documentElement;
 const seat = document.body.dataset.seat;
 const OPEN = new Set(["active", "fading", "stepping_up"]);
+const FREE = new Set(["locked", "out_of_service"]);
 let view = null;
 // A turn whose end was asked for here: it stays covered, whatever is still said of it.
 let given = null;
@@ -16,21 +22,29 @@ let given = null;
 function cover(message, seen) {
   coverWith(message, seen);
   desk.clear();
+  procedures.clear();
+  reviews.clear();
 }
 
 function face(seen) {
+  if (view?.turn !== seen.turn) keys.stop();
   view = seen;
   activity.forgetPointer();
   const open = OPEN.has(seen.state) && !seen.covered && seen.turn !== null;
+  ways.face(FREE.has(seen.state));
   if (!open) {
     given = null;
-    return cover(seen.message, seen);
+    cover(seen.message, seen);
+    return prompt.show(seen.prompt);
   }
-  if (seen.turn === given) return;
+  if (seen.turn === given) return prompt.show(null);
   given = null;
   const fresh = desk.show(seen);
+  if (fresh) procedures.begin(), reviews.begin();
   uncover();
-  if (fresh) desk.focus();
+  const back = prompt.shown;
+  prompt.show(seen.prompt, true);
+  if (!prompt.shown && (fresh || back)) desk.focus();
 }
 
 async function post(verb, body) {
@@ -47,6 +61,7 @@ async function press(button) {
   if (isCovered()) return;
   const told = post("press", { button });
   given = view.turn;
+  prompt.show(null);
   cover(button === "logout" ? "logged_out" : "locked", null);
   if ((await told) === null && given !== null) {
     given = null;
@@ -60,12 +75,17 @@ async function open(application) {
 }
 
 function stale() {
+  keys.stop();
+  prompt.show(null);
+  ways.face(false);
   coverAlone("disconnected");
 }
 
 function lost() {
   view = null;
   desk.clear();
+  procedures.clear();
+  reviews.clear();
 }
 
 function choose(language) {
@@ -87,8 +107,15 @@ function chosen() {
 }
 
 const applications = JSON.parse(document.getElementById("applications").content.textContent);
-const desk = new Desk(applications, { press, open, expired: () => coverWith("locked") });
 const activity = new Activity(() => isCovered() || post("activity", {}));
+const offered = new Set(document.body.dataset.ways.split(" "));
+const keys = new Keys(post);
+const key = offered.has("webauthn") ? () => keys.start() : null;
+const desk = new Desk(applications, { press, open, expired: () => coverWith("locked"), key });
+const procedures = new Procedures(post, () => desk.focus());
+const reviews = new Reviews(post, () => desk.focus());
+const prompt = new Prompt(async (ask, typed) => (await post("answer", { ask, typed })) !== null);
+const ways = new Ways(offered, keys, post);
 const link = new Link(seat, { face, stale, lost });
 
 for (const button of document.querySelectorAll(".language")) {
@@ -98,6 +125,7 @@ addEventListener("keydown", (event) => {
   if (!event.ctrlKey || !event.altKey || event.repeat || isCovered()) return;
   if (event.code === "KeyL") press("lock");
   else if (event.code === "KeyH") desk.goHome();
+  else if (event.code === "KeyP") desk.goHome(), procedures.focus();
   else return;
   event.preventDefault();
 });

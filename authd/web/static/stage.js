@@ -33,3 +33,7 @@ export function show(application) {
   for (const [id, frame] of frames) frame.hidden = id !== application;
   frames.get(application)?.focus();
 }
+
+export function focus() {
+  for (const frame of frames.values()) if (!frame.hidden) frame.focus();
+}
