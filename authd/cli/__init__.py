@@ -10,6 +10,7 @@ from importlib import import_module
 from importlib.metadata import entry_points
 
 from authd import __version__
+from authd.cli._parser import Parser
 from authd.cli.codes import OK, USAGE
 
 VERBS = {
@@ -20,10 +21,29 @@ VERBS = {
     "status": "status",
     "people": "status",
     "stop": "status",
+    "keys": "keys",
+    "revoke": "keys",
+    "breakglass": "breakglass",
     "who": "who",
+    "views": "views",
+    "carryout": "carryout",
+    "credentials": "credentials",
+    "export": "export",
+    "trace": "trace",
     "events": "events",
+    "evidence": "evidence",
     "ledger": "ledger",
     "policy": "policy",
+    "review": "review",
+    "roster": "roster",
+    "flags": "flags",
+    "unattributed": "unattributed",
+    "pgproxy": "pgproxy",
+    "terminal": "brokers",
+    "formproxy": "brokers",
+    "gateway": "gateway",
+    "tokens": "tokens",
+    "agent": "agent",
 }
 """Verb -> the module of this package that has it."""
 SIMULATED = {
@@ -59,11 +79,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def parser(verb: str = "") -> argparse.ArgumentParser:
     """Every verb that is installed here; of a known verb only its own module, so that nothing else is loaded."""
-    whole = argparse.ArgumentParser(
-        prog="authd",
-        description="Knows which person is at the seat. / 席に誰がいるかを知る。",
-        epilog=EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+    whole = Parser(
+        prog="authd", description="Knows which person is at the seat. / 席に誰がいるかを知る。", epilog=EPILOG
     )
     whole.add_argument("--version", action="version", version=f"authd-seat {__version__}")
     verbs = whole.add_subparsers(metavar="COMMAND", required=True)

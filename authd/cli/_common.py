@@ -5,10 +5,12 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from authd.cli import failures
 from authd.cli.codes import REFUSED, UNREACHABLE, USAGE, WRONG
 from authd.locale import text
 
@@ -24,16 +26,34 @@ def add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=default, metavar="FILE", help=f"authd.toml ({default})")
 
 
+def staff_number(typed: str) -> str:
+    """Return a staff number or subject as it is kept: a Japanese keyboard may type its digits in full width."""
+    return unicodedata.normalize("NFKC", typed).strip()
+
+
 def language() -> str:
     """Return `ja` or `en`, by the locale of the caller."""
     names = (os.environ.get(name, "") for name in ("LC_ALL", "LC_MESSAGES", "LANG"))
     return "ja" if next((name for name in names if name), "").startswith("ja") else "en"
 
 
-def fail(text: object, code: int = USAGE) -> int:
-    """Say one line on standard error and return the exit code."""
-    print(f"authd: {text}", file=sys.stderr)
+def fail(what: BaseException | str, code: int = USAGE, *, lang: str = "") -> int:
+    """Say one line on standard error, in the caller's language or in `lang`, and return the exit code."""
+    said = failures.words(what, lang or language()) if isinstance(what, BaseException) else what
+    print(f"authd: {said}", file=sys.stderr)
     return code
+
+
+def misuse(what: str, **values: object) -> int:
+    """Say what is wrong with what was asked, by its id, and return the exit code."""
+    return fail(text(f"misuse.{what}", language(), **values), USAGE)
+
+
+def cannot_begin(error: OSError) -> int:
+    """Say that an address cannot be had; or, where the system named one, that a file of the settings cannot be."""
+    if error.filename:
+        return fail(error, USAGE)
+    return fail(text("failure.listen", language(), why=failures.why_of(error, language())), WRONG)
 
 
 def with_daemon(work: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
@@ -50,7 +70,7 @@ def with_daemon(work: Callable[[argparse.Namespace], int]) -> Callable[[argparse
         except DoorError as error:
             return fail(error, REFUSED)
         except ClientError as error:
-            return fail(f"no daemon there: {error}; start it with: authd run --config {args.config}", UNREACHABLE)
+            return fail(text("failure.away", language(), said=error, config=args.config), UNREACHABLE)
 
     return run
 
@@ -78,21 +98,10 @@ def with_service(work: Callable[[argparse.Namespace], int]) -> Callable[[argpars
             if isinstance(cause, Refusal):
                 return fail(cause, REFUSED)
             if isinstance(cause, (PortError, DoorError, ClientError, TimeoutError)):
-                return fail(_words(cause), WRONG)
+                return fail(cause, WRONG)
             raise
 
     return run
-
-
-def _words(cause: Exception) -> str:
-    """Return what keeps the daemon from beginning, for a person."""
-    from authd.locale import text
-    from authd.service.ledger import Trouble
-
-    said = str(cause)
-    if said in set(Trouble):
-        return text(f"trouble.{said}", language())
-    return said or "the doors did not open in time"
 
 
 def _first(error: BaseException) -> BaseException:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import apsw
 
+from authd.cli import failures
+from authd.cli._common import language
 from authd.core.ports import PortError
 from authd.locale import LANGUAGES, text
 from authd.service.ledger import LedgerDamaged, Reader, Recorded
 from authd.service.staff import PersonRecord
 from authd.service.store_file import StoreDamaged, read_people
+
+if TYPE_CHECKING:
+    from authd.service.config import Config
 
 OK, BAD_NEWS, USAGE = 0, 1, 2
 DEFAULT_CONFIG = Path("/etc/authd-seat/authd.toml")
@@ -26,14 +31,17 @@ class BadInput(Exception):
     """What was asked cannot be understood, or is not there: one line for the person, exit code 2."""
 
 
+_BAR = 30
+"""Characters of a progress bar."""
+
+
 def add_files(parser: argparse.ArgumentParser) -> None:
     """Add the options that say where to look and how to answer."""
     parser.add_argument("--ledger", type=Path, metavar="DIR", help="the ledger's folder / 台帳のフォルダ")
     parser.add_argument("--store", type=Path, metavar="FILE", help="the store, for names / 氏名のための store.sqlite")
     parser.add_argument("--config", type=Path, metavar="FILE", help="authd.toml, which says where both are")
     parser.add_argument("--json", action="store_true", help="one JSON object a line / 1行に1つのJSON")
-    language = "en" if os.environ.get("LANG", "").startswith("en") else "ja"
-    parser.add_argument("--lang", choices=LANGUAGES, default=language)
+    parser.add_argument("--lang", choices=LANGUAGES, default=language())
 
 
 def answering(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
@@ -49,10 +57,12 @@ def answering(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
             print(text("ledger.damaged", args.lang, detail=error.detail, folder=error.folder), file=sys.stderr)
             return BAD_NEWS
         except (StoreDamaged, apsw.CorruptError, apsw.NotADBError) as error:
-            print(plain(str(error)), file=sys.stderr)
+            print(plain(failures.words(error, args.lang)), file=sys.stderr)
             return BAD_NEWS
+        except BrokenPipeError:
+            raise  # whoever reads has gone: no word to them
         except (PortError, OSError, apsw.Error) as error:
-            print(plain(str(error)), file=sys.stderr)
+            print(plain(failures.words(error, args.lang)), file=sys.stderr)
             return USAGE
 
     return answer
@@ -75,12 +85,29 @@ def store_path(args: argparse.Namespace) -> Path | None:
 
 
 def _state(args: argparse.Namespace) -> Path:
+    return _config(args).state
+
+
+def _config(args: argparse.Namespace) -> Config:
     from authd.service.config import ConfigError, load  # with all of its parsers, which nobody needs beside --ledger
 
     try:
-        return load(args.config or DEFAULT_CONFIG).state
+        return load(args.config or DEFAULT_CONFIG)
     except ConfigError as error:
-        raise BadInput(str(error)) from error
+        raise BadInput(failures.words(error, args.lang)) from error
+
+
+def check_seat(args: argparse.Namespace, seat: str) -> None:
+    """Raise `BadInput` where neither the configuration nor the ledger knows the seat: "nobody" would be false."""
+    known = [] if args.ledger else sorted(_config(args).seats)
+    if seat in known:
+        return
+    reader = open_reader(args)
+    try:
+        if next(reader.sessions_behind(seat, 0), None) is None:
+            raise BadInput(text("who.no_seat", args.lang, seat=plain(seat), known=", ".join(known) or "-"))
+    finally:
+        reader.close()
 
 
 def open_reader(args: argparse.Namespace) -> Reader:
@@ -124,6 +151,13 @@ def plain(line: str) -> str:
     )
 
 
+def bar(share: float) -> str:
+    """Draw how much of something is done, 0 to 1."""
+    share = min(1.0, max(0.0, share))
+    done = int(_BAR * share)
+    return f"[{'#' * done}{'.' * (_BAR - done)}] {share:4.0%}"
+
+
 def local(wall_ms: int) -> datetime:
     """Return a row's time in the terminal's time zone."""
     return datetime.fromtimestamp(min(max(wall_ms, 0), 250_000_000_000_000) / 1000, UTC).astimezone()
@@ -136,7 +170,7 @@ def moment(value: str) -> int:
             value = f"{date.today().isoformat()}T{value}"  # noqa: DTZ011 (the person's own today)
         return int(datetime.fromisoformat(value).astimezone().timestamp() * 1000)
     except (ValueError, OverflowError) as error:
-        raise argparse.ArgumentTypeError(f"{value!r}: 13:05 or 2026-11-24T13:05 is expected") from error
+        raise argparse.ArgumentTypeError(text("misuse.moment", language(), given=repr(value))) from error
 
 
 def event_line(row: Recorded, known: Mapping[str, PersonRecord], language: str) -> str:

@@ -7,13 +7,16 @@ import asyncio
 import sys
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from authd.cli._common import add_config, fail, step_line, with_service
-from authd.cli.codes import OK, USAGE
-from authd.core.model import FINGERS
+from authd.cli._common import add_config, language, misuse, step_line, with_service
+from authd.cli.codes import OK
+from authd.core.model import FINGERS, SeatState
+from authd.core.ports import PortError
+from authd.locale import text
 
 if TYPE_CHECKING:
+    from authd.client import Client
     from authd.service.config import Config
 
 EXAMPLES = """\
@@ -21,8 +24,16 @@ examples:
   authd init --config authd.toml --keys-only
   authd init --config authd.toml --seat counter-1 \\
       --officer 1001:青木美咲:あおきみさき:resident --officer 1002:石川健:いしかわけん:tax
+
+exit codes: 0 done, 1 store, ledger, disk or reader keep it from beginning, 2 wrong input, 4 refused
 """
 OFFICERS = 2
+READER_WITHIN_S = 30.0
+"""A reader's own process begins after the doors have opened."""
+
+
+class NoReader(PortError):
+    """Nobody can be founded: no reader of the seat can be used. The text says what to do."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +75,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def _founder(given: str) -> Founder:
     parts = given.split(":")
     if len(parts) != 4 or not all(parts):
-        raise argparse.ArgumentTypeError(f"NUMBER:NAME:KANA:SECTION is expected, got {given!r}")
+        raise argparse.ArgumentTypeError(text("misuse.officer", language(), given=repr(given)))
     return Founder(*parts)
 
 
@@ -73,7 +84,7 @@ def _run(args: argparse.Namespace) -> int:
     from authd.service import config
 
     if not args.keys_only and len(args.officer) != OFFICERS:
-        return fail(f"--officer is expected twice, got {len(args.officer)}; or --keys-only", USAGE)
+        return misuse("officers", count=len(args.officer))
     loaded = config.load(args.config)
     loaded = replace(loaded, simulate=loaded.simulate or args.simulate)
     make_keys(loaded)
@@ -96,6 +107,7 @@ def make_keys(config: Config) -> None:
         raise KeyFault(f"{config.state}: cannot be made, host.state must be a folder: {error.strerror}") from error
     for seat in config.seats:
         keys.create_curve(f"seat-{seat}")
+        keys.create_seat(seat)
     for application in config.applications.values():
         if not application.key:
             keys.create_curve(f"app-{application.name}")
@@ -114,6 +126,7 @@ async def _found(
         await opened.wait()
         async with client.connect(f"unix:{config.socket}") as door:
             try:
+                await _until_served(door, seat)
                 for officer in officers:
                     steps = door.enrol(
                         seat, **asdict(officer), finger=fingers[0], more=fingers[1:], officer=True, found=True
@@ -123,6 +136,23 @@ async def _found(
             finally:
                 await door.stop()
                 await asyncio.wait({serving})  # what it still has to write, it writes
+
+
+async def _until_served(door: Client, seat: str) -> None:
+    """Wait for the seat's first reader, which begins after the door has opened. Raises `NoReader`."""
+    try:
+        async with asyncio.timeout(READER_WITHIN_S):
+            while (await _state(door, seat)) == SeatState.OUT_OF_SERVICE:  # noqa: ASYNC110 - asked over the door
+                await asyncio.sleep(0.05)
+    except TimeoutError:
+        said = text("misuse.no_reader", language(), seat=seat, seconds=f"{READER_WITHIN_S:g}")
+        raise NoReader(said) from None
+
+
+async def _state(door: Client, seat: str) -> str | None:
+    """The seat's state; None: there is no such seat, which the enrolment says in its own words."""
+    seats: Any = (await door.status())["seats"]
+    return seats[seat]["state"] if seat in seats else None
 
 
 def _say(line: str) -> None:

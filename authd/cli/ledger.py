@@ -10,11 +10,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import apsw
+import segno
 
-from authd.cli.files import BAD_NEWS, OK, BadInput, add_files, answering, ledger_folder, plain, store_path
-from authd.core.tlog import BadNote, read_key, write_key
+from authd.cli import ledger_share
+from authd.cli.files import BAD_NEWS, OK, BadInput, add_files, answering, bar, ledger_folder, plain, store_path
+from authd.cli.ledger_share import key_of
+from authd.core.tlog import BadNote, read_checkpoint, write_key
 from authd.locale import text
-from authd.service.ledger import KeySigner, LedgerDamaged, Reader, Verdict, open_checkpoint, published, verify
+from authd.service.ledger import LedgerDamaged, Reader, Verdict, open_checkpoint, published, verify
 from authd.service.ledger.verify import Progress
 from authd.service.store_file import check, read_templates
 
@@ -24,6 +27,8 @@ examples:
   authd ledger verify                                 every row against what was signed
   authd ledger verify --anchor head.txt               and that nothing was cut off since then
   authd ledger verify /mnt/copy/ledger --key 'city.example/desk+0a1b2c3d+AR...' --lang en
+  authd ledger checkpoint --qr head.svg               the same as a QR code, to print and to put away
+  authd ledger export /srv/tiles                      C2SP tiles, for witnesses and auditors
   authd ledger verify --store /var/lib/authd-seat/store.sqlite    the store, and its templates against the ledger
 
 The key is a C2SP verifier key (a line, or a file with it); without one, ../keys/ledger.key beside the ledger.
@@ -48,8 +53,11 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         parser.add_argument("--key", metavar="KEY", help="verifier key, or a file with it / 検証鍵")
         if verb is run:
             parser.add_argument("--anchor", type=Path, metavar="FILE", help="a checkpoint kept outside / 外部の控え")
+        else:
+            parser.add_argument("--qr", type=Path, metavar="FILE", help="also as a QR code (SVG) / QRコード(SVG)でも")
         add_files(parser)
         parser.set_defaults(run=answering(verb))
+    ledger_share.register(verbs)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -58,12 +66,15 @@ def run(args: argparse.Namespace) -> int:
     if args.store and not (args.ledger or args.config):
         args.ledger = args.store.absolute().parent / "ledger"
     folder = ledger_folder(args)
-    name, key = _key(args, folder)
+    name, key = key_of(args, folder)
     try:
-        verdict = verify(folder, name, key, _anchor(args), _progress(args))
+        verdict = verify(folder, name, key, _anchor(args), _progress(args, folder))
         spoiled = list(_spoiled(args, folder))
     except (apsw.CorruptError, apsw.NotADBError) as error:  # so damaged that it cannot even be compared
         raise LedgerDamaged(str(error), folder) from error
+    finally:
+        if _watched(args):  # the answer begins where the bar was
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
     answer = {"ok": verdict.ok and not spoiled, **asdict(verdict), "store": spoiled}
     if args.json:
         print(json.dumps(answer, ensure_ascii=False))
@@ -77,7 +88,7 @@ def run_checkpoint(args: argparse.Namespace) -> int:
     """Print the newest signed checkpoint, checked; to keep it outside the host is what makes a cut tail visible."""
     args.ledger = args.folder or args.ledger
     folder = ledger_folder(args)
-    name, key = _key(args, folder)
+    name, key = key_of(args, folder)
     note = published(folder)
     if note is None:
         raise BadInput(text("ledger.no_checkpoint", args.lang, folder=folder))
@@ -86,6 +97,8 @@ def run_checkpoint(args: argparse.Namespace) -> int:
     except BadNote as error:
         print(text("ledger.bad_checkpoint", args.lang, detail=error), file=sys.stderr)
         return BAD_NEWS
+    if args.qr is not None:
+        segno.make(note, error="m").save(str(args.qr), scale=4)
     if args.json:
         head = {"origin": checkpoint.origin, "size": checkpoint.size, "root": checkpoint.root.hex()}
         print(json.dumps({**head, "note": note, "key": write_key(name, key)}, ensure_ascii=False))
@@ -93,19 +106,6 @@ def run_checkpoint(args: argparse.Namespace) -> int:
         print(note, end="")
         print(text("ledger.keep", args.lang, key=write_key(name, key)), file=sys.stderr)
     return OK
-
-
-def _key(args: argparse.Namespace, folder: Path) -> tuple[str, bytes]:
-    """Return name and public key: those that were given, else those of this host's own signing key."""
-    try:
-        if args.key:
-            path = Path(args.key)
-            return read_key(path.read_text(encoding="ascii") if path.is_file() else args.key)
-        seed = (folder.absolute().parent / "keys" / "ledger.key").read_bytes()
-        origin = (published(folder) or "\n").split("\n", 1)[0]
-        return origin, KeySigner(origin, seed).public_key
-    except (BadNote, ValueError, OSError) as error:
-        raise BadInput(text("ledger.no_key", args.lang, detail=error)) from error
 
 
 def _anchor(args: argparse.Namespace) -> str | None:
@@ -144,8 +144,21 @@ def _lines(verdict: Verdict, spoiled: list[str], language: str) -> Iterator[str]
         yield text("ledger.spoiled", language, template=reference)
 
 
-def _progress(args: argparse.Namespace) -> Progress:
-    def show(done: int) -> None:
-        print(f"\r{done:,} ", end="", file=sys.stderr, flush=True)
+def _progress(args: argparse.Namespace, folder: Path) -> Progress:
+    """Show a person who waits how much is done of what the newest checkpoint says is there; that is not believed."""
+    if not _watched(args):
+        return lambda done: None
+    try:
+        whole = read_checkpoint((published(folder) or "").partition("\n\n")[0] + "\n").size
+    except BadNote:
+        whole = 0  # which the verdict then says
 
-    return show if sys.stderr.isatty() and not args.json else lambda done: None
+    def show(done: int) -> None:
+        said = text("ledger.progress", args.lang, done=f"{done:,}", rows=f"{max(done, whole):,}")
+        print(f"\r{bar(done / max(1, done, whole))}  {said} ", end="", file=sys.stderr, flush=True)
+
+    return show
+
+
+def _watched(args: argparse.Namespace) -> bool:
+    return sys.stderr.isatty() and not args.json

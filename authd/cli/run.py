@@ -17,6 +17,9 @@ EXAMPLES = """\
 examples:
   authd run                              as the unit does, with /etc/authd-seat/authd.toml
   authd run --config authd.toml --check  only say whether the configuration can be used
+
+exit codes: 0 ended as it was told (--check: it can be used), 1 store, ledger, disk or doors keep it from beginning,
+            2 wrong input
 """
 
 

@@ -15,6 +15,8 @@ examples:
   authd status --json | jq .identification
   authd people
   authd stop                   every seat locks first
+
+exit codes: 0 done, 2 wrong input, 3 no daemon there, 4 refused
 """
 
 
@@ -39,6 +41,8 @@ def _status(args: argparse.Namespace) -> int:
 
     with connect_sync(f"unix:{load(args.config).socket}") as door:
         status = door.status()
+        reviews = [each for each in door.breakglass() if each.reviewed is None]
+    status["reviews_due"] = {each.session: f"{each.due}{' (late)' if each.late else ''}" for each in reviews}
     if args.json:
         print(json.dumps(status, ensure_ascii=False))
     else:

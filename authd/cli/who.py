@@ -6,11 +6,13 @@ import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
 
+from authd.cli import rests
 from authd.cli.files import (
     OK,
     BadInput,
     add_files,
     answering,
+    check_seat,
     label,
     local,
     moment,
@@ -19,6 +21,9 @@ from authd.cli.files import (
     person_json,
     plain,
 )
+from authd.cli.printed import Both, Column, Sheet
+from authd.cli.rests import both
+from authd.cli.views import add_asker, add_paper, asking, facts, interval, look_up, put_on_paper
 from authd.core.model import EndReason
 from authd.locale import text
 from authd.service.ledger import Stay, presence
@@ -31,6 +36,7 @@ examples:
   authd who --seat counter-1 --from 13:05 --to 13:20                 today
   authd who --seat counter-1 --from 2026-11-24T13:05 --to 2026-11-24T13:20 --lang en
   authd who --seat counter-1 --from 13:05 --to 13:20 --ledger /mnt/copy/ledger --json
+  authd who --seat counter-1 --from 13:05 --to 13:20 --pdf answer.pdf       one page, Japanese and English
 
 Every line states the grade of its evidence: A signed by the person's own key, B the person's act matched at this
 seat's reader, C what a device says, D what somebody says. 証拠の等級を必ず示します。
@@ -50,20 +56,27 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument("--seat", required=True, help="such as counter-1 / 席の名前")
     parser.add_argument("--from", required=True, type=moment, dest="since", metavar="TIME", help="13:05 / 何時から")
     parser.add_argument("--to", required=True, type=moment, dest="until", metavar="TIME", help="13:20 / 何時まで")
+    add_paper(parser)
+    add_asker(parser)
     add_files(parser)
-    parser.set_defaults(run=answering(run))
+    parser.set_defaults(run=answering(asking(run)))
 
 
 def run(args: argparse.Namespace) -> int:
     """Answer from the ledger's files."""
     if args.since > args.until:
         raise BadInput(text("who.backwards", args.lang))
+    check_seat(args, args.seat)
+    written = look_up(args, f"seat:{args.seat}") if args.html or args.pdf or args.at_seat else None
     reader = open_reader(args)
     try:
         stays = presence(reader, args.seat, args.since, args.until)
     finally:
         reader.close()
     known = people(args)
+    if args.html or args.pdf:
+        put_on_paper(args, _sheet(args, stays, known, written))
+        return OK
     for line in _json(stays, known) if args.json else _lines(args, stays, known):
         print(line)
     return OK
@@ -82,6 +95,7 @@ def _json(stays: Sequence[Stay], known: Mapping[str, PersonRecord]) -> Iterator[
             "reason": stay.reason,
             "grade": stay.grade,
             "clock_moved": stay.clock_moved,
+            "rests_on": {"ja": rests.of_stay(stay, known, "ja"), "en": rests.of_stay(stay, known, "en")},
             "evidence": dict(stay.evidence),
             "rows": [stay.first, stay.last],
         }
@@ -106,12 +120,49 @@ def _stay(stay: Stay, known: Mapping[str, PersonRecord], language: str) -> Itera
     yield plain(f"  {_time(stay.since_ms)} - {until}  {label(stay.subject, known)}{ended}")
     grade = text("who.no_grade", language) if stay.grade is None else f"{stay.grade}: {text(stay.grade, language)}"
     yield plain(f"      {text('who.evidence', language, grade=grade)}")
+    yield f"      {rests.of_stay(stay, known, language)}"
     facts = " ".join(f"{name}={value}" for name, value in sorted(stay.evidence.items()))
     yield plain(f"      {stay.subject} {stay.session} #{stay.first}-{stay.last or ''} {facts}")
     if stay.reason is EndReason.CRASH:
         yield f"      {text('who.crash', language)}"
     if stay.clock_moved and stay.seconds is not None:
         yield f"      {text('who.clock_moved', language, seconds=round(stay.seconds))}"
+
+
+def _sheet(
+    args: argparse.Namespace, stays: Sequence[Stay], known: Mapping[str, PersonRecord], written: int | None
+) -> Sheet:
+    heads = {"since": "short", "until": "short", "person": "", "grade": "grade", "rests_on": "words", "ended": ""}
+    count = Both.of("views.stays_are", count=len(stays))
+    return Sheet(
+        title=Both.of("views.title_who"),
+        facts=facts(args, Both(plain(args.seat)), interval(args.since, args.until), count, written),
+        columns=[Column(Both.of(f"views.{head}"), kind) for head, kind in heads.items()],
+        rows=[_cells(stay, known) for stay in sorted(stays, key=lambda stay: (stay.since_ms, stay.first))],
+        empty=Both.of("views.empty_who"),
+        notes=[Both.of("views.note_grade"), Both.of("views.note_clock")],
+    )
+
+
+def _cells(stay: Stay, known: Mapping[str, PersonRecord]) -> list[Both]:
+    return [
+        Both(rests.moment_text(stay.since_ms), f"#{stay.first}"),
+        Both.of("who.open") if stay.until_ms is None else Both(rests.moment_text(stay.until_ms), f"#{stay.last}"),
+        Both(label(stay.subject, known)),
+        Both(stay.grade or "-"),
+        both(lambda language: rests.of_stay(stay, known, language)),
+        both(lambda language: _ended(stay, language)),
+    ]
+
+
+def _ended(stay: Stay, language: str) -> str:
+    """Say how it ended, and what its times are not good for."""
+    said = [text(stay.reason, language)] if stay.reason else []
+    if stay.reason is EndReason.CRASH:
+        said.append(text("who.crash", language))
+    if stay.clock_moved and stay.seconds is not None:
+        said.append(text("who.clock_moved", language, seconds=round(stay.seconds)))
+    return " ".join(said) or "-"
 
 
 def _time(wall_ms: int) -> str:

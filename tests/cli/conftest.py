@@ -7,11 +7,13 @@ import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Generator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from authd.cli import main
+from authd.client import connect_sync
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,12 @@ def authd(toml: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
         return Said(code, found.out, found.err)
 
     return authd
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a minute for a door that shares this process with the verb: on a busy machine it answers late."""
+    monkeypatch.setattr("authd.client.connect_sync", partial(connect_sync, timeout=60.0))
 
 
 def _run(words: list[str]) -> int:

@@ -109,8 +109,14 @@ async def test_a_new_person_has_a_name_and_a_known_one_keeps_it(
     ("error", "line"),
     [
         (Refused(Error.REFUSED, "this finger is enrolled already"), "refused: this finger is enrolled already"),
-        (Refused(Error.BUSY, "another enrolment is going on"), "busy: another enrolment is going on"),
-        (Refused(Error.LEDGER_DOWN), "ledger_down"),
+        (
+            Refused(Error.BUSY, "another enrolment is going on"),
+            "busy: another enrolment is going on; try again in a moment",
+        ),
+        (
+            Refused(Error.LEDGER_DOWN),
+            "ledger_down; nothing can be recorded now: see authd status, and the disk of the ledger",
+        ),
     ],
 )
 async def test_a_refusal_is_one_line_and_exit_4(error: Refused, line: str, host: World, authd: Authd) -> None:
@@ -148,3 +154,13 @@ async def test_whoever_is_not_there_or_disabled_already_is_not_disabled(host: Wo
         for number in ("1001", "9999"):
             said = await authd("disable", "--seat", "counter-1", "--number", number)
             assert (said.code, said.err) == (2, f"authd: nobody with staff number {number} can log in\n")
+
+
+async def test_a_leaver_is_erased_though_disabled_already(host: World, authd: Authd) -> None:
+    async with host.serving():
+        for words in (("--number", "1001"), ("--number", "1001", "--erase"), ("--number", SATO, "--erase")):
+            said = await authd("disable", "--seat", "counter-1", *words)
+            assert (said.code, said.out) == (0, f"{SATO}\n")
+        said = await authd("disable", "--seat", "counter-1", "--number", "9999", "--erase")
+        assert (said.code, said.err) == (2, "authd: nobody with staff number 9999 is known\n")
+    assert ("erase", SATO, "counter-1") in host.house.calls

@@ -82,9 +82,33 @@ def test_who_names_the_person_the_times_the_reason_and_the_grade(run: Run, langu
     assert "vein-1\\u000a\\u001b[2J" in out
 
 
+@pytest.mark.parametrize(
+    ("said", "lang", "absence"),
+    [
+        ("ja_JP.UTF-8", "en_GB.UTF-8", "離席"),
+        ("en_GB.UTF-8", "ja_JP.UTF-8", "left the seat"),
+        ("", "ja_JP.UTF-8", "離席"),
+    ],
+    ids=["all-ja", "all-en", "lang-ja"],
+)
+def test_who_answers_in_the_callers_language_as_every_other_verb_does(
+    run: Run, monkeypatch: pytest.MonkeyPatch, said: str, lang: str, absence: str
+) -> None:
+    for name, value in (("LC_ALL", said), ("LC_MESSAGES", ""), ("LANG", lang)):
+        monkeypatch.setenv(name, value)
+    assert absence in run("who", "--seat", "counter-1", "--from", FROM, "--to", TO)[1]
+
+
 def test_who_says_when_nobody_was_there(run: Run) -> None:
-    code, out, _ = run("who", "--seat", "counter-9", "--from", FROM, "--to", TO, "--lang", "en")
+    before = ("--from", "2001-01-01T09:00", "--to", "2001-01-01T10:00")
+    code, out, _ = run("who", "--seat", "counter-1", *before, "--lang", "en")
     assert (code, out.count("nobody"), len(out.splitlines())) == (0, 1, 2)
+
+
+def test_a_seat_that_nobody_knows_is_no_answer(run: Run) -> None:
+    code, out, err = run("who", "--seat", "counter-9", "--from", FROM, "--to", TO, "--lang", "en")
+    assert (code, out) == (2, "")
+    assert "no seat counter-9" in err
 
 
 def test_who_as_json_has_a_stay_a_line(run: Run) -> None:
@@ -106,6 +130,18 @@ def test_who_wants_times_in_order_and_times_at_all(run: Run) -> None:
     with pytest.raises(SystemExit, match="2"):
         run("who", "--seat", "counter-1", "--from", "yesterday", "--to", TO)
     assert files.moment("13:20") - files.moment("13:05") == 15 * 60_000
+
+
+@pytest.mark.parametrize("follow", [[], ["--follow"]], ids=["once", "follow"])
+def test_a_number_that_is_not_there_yet_is_no_silence(run: Run, follow: list[str]) -> None:
+    code, out, err = run("events", *follow, "--after", "99", "--lang", "en")
+    assert (code, out) == (2, "")
+    assert "no row 99 yet: the last one is 5" in err
+    assert "99 番の行はまだありません" in run("events", *follow, "--after", "99", "--lang", "ja")[2]
+
+
+def test_behind_the_last_row_there_is_nothing_and_that_is_no_fault(run: Run) -> None:
+    assert run("events", "--after", "5") == (0, "", "")
 
 
 def test_events_are_a_line_each_and_bytes_with_json(run: Run) -> None:
@@ -130,7 +166,7 @@ async def test_events_are_followed_as_they_happen(tmp_path: Path) -> None:
         )
         assert child.stdout is not None
         try:
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 assert json.loads(await child.stdout.readline())["seq"] == 1
                 await open_ledger.append(ended(1))
                 assert json.loads(await child.stdout.readline())["seq"] == 2
@@ -150,6 +186,29 @@ def test_verify_is_content_with_what_was_signed(run: Run, state: Path) -> None:
     code, out, _ = run("ledger", "verify", "--anchor", str(state / "head.txt"), "--key", vkey, "--json")
     answer = json.loads(out)
     assert (code, answer["ok"], answer["anchored"], answer["size"], answer["store"]) == (0, True, True, 5, [])
+
+
+@pytest.mark.parametrize(
+    ("language", "first", "last"),
+    [
+        ("en", "[######........................]  20%  1 of 5 rows", "100%  5 of 5 rows"),
+        ("ja", "[######........................]  20%  5 行中 1 行", "100%  5 行中 5 行"),
+    ],
+)
+def test_a_person_who_waits_for_it_sees_how_much_is_done(
+    run: Run, language: str, first: str, last: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.modules["authd.service.ledger.verify"], "STEP", 1)
+    assert run("ledger", "verify", "--lang", language)[2] == "", "for a script there is nothing to see"
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
+    code, out, err = run("ledger", "verify", "--lang", language)
+    shown = [line.strip() for line in err.split("\r")]
+    assert (code, shown[1]) == (0, first)
+    assert shown[-2].endswith(last)
+    assert shown[-1] == "\x1b[K", "the answer begins where the bar was"
+    assert len(shown) == 7
+    assert run("ledger", "verify", "--json")[2] == ""
+    assert out.splitlines()[0].startswith("OK" if language == "en" else "正常")
 
 
 def edit(path: Path, statement: str) -> None:

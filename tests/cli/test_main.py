@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import os
+import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from importlib.metadata import EntryPoint
+from typing import Any
 
 import pytest
 
@@ -17,7 +20,7 @@ from tests.cli.conftest import Authd
 
 def test_every_verb_is_listed_in_the_help() -> None:
     text = parser().format_help()
-    assert all(f"\n    {verb} " in text for verb in (*VERBS, *SIMULATED))
+    assert all(f"\n    {verb}" in text for verb in (*VERBS, *SIMULATED))
     assert "exit codes: 0 done, 1 bad news, 2 wrong input, 3 no daemon there, 4 refused" in text
 
 
@@ -30,6 +33,23 @@ async def test_every_verb_explains_itself_by_an_example(verb: str, authd: Authd)
     said = await authd(verb, "--help")
     assert said.code == codes.OK
     assert f"authd {verb}" in said.out.partition("examples:")[2]
+
+
+def _parsers(of: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """It, its verbs, and theirs."""
+    yield of
+    verbs: list[Any] = [action.choices for action in of._actions if action.nargs == argparse.PARSER]  # pyright: ignore[reportPrivateUsage] - argparse has no public name for it
+    for each in (each for named in verbs for each in named.values()):
+        yield from _parsers(each)
+
+
+@pytest.mark.parametrize("of", list(_parsers(parser())), ids=lambda of: of.prog)
+def test_every_help_has_both_languages_an_example_and_the_exit_codes(of: argparse.ArgumentParser) -> None:
+    examples, found, codes_said = (of.epilog or "").partition("exit codes:")
+    assert re.search(rf"^  (.*\| )?(\w+=\S+ )?{of.prog}\b", examples.partition("examples:")[2], re.MULTILINE)
+    assert found, "its exit codes"
+    assert codes_said.startswith(" 0 ")
+    assert re.search(r"^[ -~]+ / .*[\u3041-\u9fff]", of.description or ""), "what it is for, in both languages"
 
 
 @pytest.mark.parametrize("words", [[], ["nonsense"], ["status", "--nonsense"], ["enroll"], ["who", "--seat", "x"]])

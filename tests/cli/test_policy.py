@@ -23,6 +23,8 @@ ASK = [
     "resident",
     "--factor",
     "vein",
+    "--factor",
+    "seat_key",
     "--margin",
     "0.1",
 ]
@@ -41,6 +43,22 @@ def test_the_shipped_bundle_is_good(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"bundle {shipped().hash}" in out
     assert " 0 failed" in out
     assert " 0 with gaps" in out
+
+
+@pytest.mark.parametrize(
+    ("days", "known"), [("", 0), ('"2001-01-01"', 0), ('"2001-01-01", "9998-01-01"', 1)], ids=["none", "past", "ahead"]
+)
+def test_a_calendar_without_holidays_to_come_is_noted_and_good(
+    days: str, known: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    site(tmp_path, settings=f"[calendar]\nholidays = [{days}]\n")
+    for language, words in (("en", "no holiday from today on"), ("ja", "今日以降の祝日がありません")):
+        assert authd("check", "--bundle", tmp_path, "--lang", language) == 0
+        noted = capsys.readouterr().err
+        assert (words in noted, noted == "") == (not known, bool(known))
+    assert authd("check", "--bundle", tmp_path, "--json") == 0
+    said = capsys.readouterr()
+    assert (json.loads(said.out)["holidays"], said.err) == (known, "")
 
 
 @pytest.mark.parametrize("verb", ["check", "test", "coverage"])
@@ -111,6 +129,19 @@ def test_explain_reads_a_whole_request(tmp_path: Path, capsys: pytest.CaptureFix
     (tmp_path / "ask.json").write_text(json.dumps(request))
     assert authd("explain", "--request", tmp_path / "ask.json", "--lang", "en") == 0
     assert "base.system.section (permit)" in capsys.readouterr().out
+
+
+def test_explain_reads_what_would_be_carried_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    request: dict[str, object] = {
+        "action": "carry_out", "at": "2026-11-24T12:00", "subject": {"id": "sub_1", "section": "tax"},
+        "seat": {"id": "s", "section": "tax"}, "factors": ["vein"], "helper": {"id": "sub_2", "section": "tax"},
+        "system": {"id": "portal"}, "purpose": "statistics", "load": {"kind": "export", "rows": 200},
+    }  # fmt: skip
+    for covered, said in ((True, "base.carry-out.section (permit)"), (False, "base.carry-out.flags (forbid)")):
+        request["load"] = {"kind": "export", "rows": 200, "covered": covered}
+        (tmp_path / "ask.json").write_text(json.dumps(request))
+        assert authd("explain", "--request", tmp_path / "ask.json", "--lang", "en") == 0
+        assert said in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -22,14 +22,14 @@ async def test_the_status_is_indented_lines(host: World, authd: Authd) -> None:
     async with host.serving():
         said = await authd("status")
     assert said.code == 0
-    assert "seats:\n  counter-1: locked\n  counter-2: locked\n" in said.out
+    assert "seats:\n  counter-1:\n    state: locked\n  counter-2:\n    state: locked\n" in said.out
     assert "door:\n" in said.out
 
 
 async def test_the_status_is_json_for_programs(host: World, authd: Authd) -> None:
     async with host.serving():
         said = await authd("status", "--json")
-    assert json.loads(said.out)["seats"] == {"counter-1": "locked", "counter-2": "locked"}
+    assert json.loads(said.out)["seats"] == {seat: {"state": "locked"} for seat in ("counter-1", "counter-2")}
     assert said.out.count("\n") == 1
 
 

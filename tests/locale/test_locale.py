@@ -7,11 +7,11 @@ from enum import StrEnum
 
 import pytest
 
-from authd.core.model import EndReason, Fault, Grade, Hint, Message, SeatState
+from authd.core.model import Confirms, Denial, EndReason, Fault, Grade, Hint, Message, PromptId, SeatState
 from authd.locale import LANGUAGES, UnknownText, catalogue, identify, text
 
-NOUNS: list[StrEnum] = [*Message, *Hint, *Fault, *EndReason, *SeatState, *Grade]
-ON_SCREEN = ("message.", "hint.", "fault.", "screen.")
+NOUNS: list[StrEnum] = [*Message, *Hint, *Fault, *Denial, *PromptId, *EndReason, *SeatState, *Grade]
+ON_SCREEN = ("message.", "hint.", "fault.", "denial.", "prompt_id.", "screen.")
 MAY_NAME = {"message.start", "message.fading", "screen.name"}
 CITY_WORDS = ("住民", "支援", "保護", "フラグ", "resident", "protect", "flag")
 
@@ -51,6 +51,12 @@ def test_a_name_stands_only_where_the_owner_is_spoken_to(language: str) -> None:
 def test_nothing_on_the_screen_hints_at_a_resident(language: str) -> None:
     for id_, line in seen(language):
         assert not any(word in line.lower() for word in CITY_WORDS), id_
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_what_a_touch_allows_is_said_in_a_sentence_of_its_own(language: str) -> None:
+    said = {text(f"screen.confirm_{each.value}", language) for each in Confirms}
+    assert len(said | {text(Message.CONFIRM, language)}) == len(Confirms) + 1
 
 
 def test_values_fill_the_holes() -> None:
