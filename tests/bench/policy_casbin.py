@@ -15,7 +15,7 @@ from typing import Any
 
 from authd.core.model import Request
 from authd.service.pdp import PersonAttrs, SeatAttrs, Settings
-from authd.service.pdp.decision import LocalTime, thousandths
+from authd.service.pdp.asked import LocalTime, thousandths
 
 PIN = "casbin==1.43.0"
 
@@ -55,7 +55,8 @@ _BOTH = _any("vein fingerprint", "factors")
 _TWO = (
     f"({_BOTH} && 'key' in r.ctx.factors) || ({_BOTH} && 'card' in r.ctx.factors && r.ctx.grade == 'A') || "
     f"({_any('vein fingerprint key', 'factors')} && 'pin' in r.ctx.factors) || "
-    "('card' in r.ctx.factors && 'pin' in r.ctx.factors && r.ctx.grade == 'A')"
+    "('card' in r.ctx.factors && 'pin' in r.ctx.factors && r.ctx.grade == 'A') || "
+    f"({_BOTH} && 'seat_key' in r.ctx.factors)"
 )
 _ON_DUTY = "(r.ctx.open && r.ctx.start <= r.ctx.minute && r.ctx.minute < r.ctx.end)"
 
@@ -64,14 +65,26 @@ RULES = (
     ("base.seat.granted", "open_session", "r.seat.seat in r.sub.seats || r.seat.section in r.sub.sections", "allow"),
     ("base.session.keep", "keep_session", "True", "allow"),
     ("base.subject.disabled", "any", "r.sub.disabled", "deny"),
-    ("base.hours.duty", "open_session step_up", f"r.ctx.trusted && !{_ON_DUTY}", "deny"),
-    ("base.hours.clock", "open_session step_up", "!r.ctx.trusted && !r.ctx.untrusted_may_open", "deny"),
+    ("base.hours.duty", "open_session step_up carry_out", f"r.ctx.trusted && !{_ON_DUTY}", "deny"),
+    ("base.hours.clock", "open_session step_up carry_out", "!r.ctx.trusted && !r.ctx.untrusted_may_open", "deny"),
     ("base.evidence.statement", "any", "r.ctx.grade == 'D'", "deny"),
     ("base.evidence.device", "any", "r.ctx.grade == 'C'", "deny"),
     (
         "base.evidence.identifier",
         "any",
         f"'card' in r.ctx.fresh && r.ctx.grade != 'A' && !{_any('vein fingerprint key')}",
+        "deny",
+    ),
+    (
+        "base.evidence.bare-card",
+        "open_session step_up",
+        f"'card' in r.ctx.fresh && r.ctx.grade == 'A' && !{_any('vein fingerprint key pin')}",
+        "deny",
+    ),
+    (
+        "base.evidence.bare-card-for-others",
+        "keep_session",
+        f"'card' in r.ctx.fresh && !{_any('vein fingerprint key pin')}",
         "deny",
     ),
     ("base.evidence.person", "open_session keep_session", f"!{_PERSON}", "deny"),
@@ -84,6 +97,17 @@ RULES = (
     ("base.shift.two-factors", "open_session", f"!r.ctx.shift_open && !r.ctx.one_factor && !({_TWO})", "deny"),
     ("base.session.same-person", "keep_session step_up", "r.ctx.owner != r.sub.subject", "deny"),
     ("base.step-up.fresh", "step_up", f"!{_PERSON}", "deny"),
+    ("base.carry-out.second-person", "carry_out", "r.ctx.helper == ''", "deny"),
+    ("base.carry-out.oneself", "carry_out", "r.ctx.helper == r.sub.subject", "deny"),
+    (
+        "base.carry-out.colleague",
+        "carry_out",
+        "r.ctx.helper != '' && r.ctx.helper_section != r.sub.section && !r.ctx.helper_officer",
+        "deny",
+    ),
+    ("base.carry-out.break-glass", "carry_out", "r.ctx.break_glass", "deny"),
+    ("base.carry-out.flags", "carry_out", "!r.ctx.covered", "deny"),
+    ("base.carry-out.rows", "carry_out", "r.ctx.rows < 1 || r.ctx.rows > r.ctx.most_rows", "deny"),
     (
         "site.example.counter-helpers",
         "open_session",
@@ -113,6 +137,13 @@ class Asked:
     min_margin: int
     one_factor: bool
     untrusted_may_open: bool
+    helper: str
+    helper_section: str
+    helper_officer: bool
+    break_glass: bool
+    covered: bool
+    rows: int
+    most_rows: int
 
 
 class Casbin:
@@ -137,7 +168,8 @@ class Casbin:
         person, seat = self._people.get(request.subject), self._seats.get(request.seat)
         if person is None or seat is None:
             return False
-        asked = _asked(settings, time, seat, request)
+        helper = self._people.get(request.helper) if request.helper is not None else None
+        asked = _asked(settings, time, seat, request, helper)
         return bool(self._enforcer.enforce(person, seat, request.action.value, asked))
 
 
@@ -150,7 +182,7 @@ def _matcher() -> str:
     return f"({' || '.join(sides['allow'])}) && !({' || '.join(sides['deny'])})"
 
 
-def _asked(settings: Settings, time: LocalTime, seat: SeatAttrs, request: Request) -> Asked:
+def _asked(settings: Settings, time: LocalTime, seat: SeatAttrs, request: Request, helper: PersonAttrs | None) -> Asked:
     holiday = time.date in settings.holidays
     hours = settings.hours_of(seat.seat_class, seat.section)
     fresh = request.fresh or (frozenset() if request.shift_open else request.factors)
@@ -170,4 +202,11 @@ def _asked(settings: Settings, time: LocalTime, seat: SeatAttrs, request: Reques
         min_margin=thousandths(settings.thresholds.min_margin),
         one_factor=settings.thresholds.shift_may_begin_with_one_factor,
         untrusted_may_open=settings.thresholds.untrusted_clock_may_open,
+        helper=helper.subject if helper else "",
+        helper_section=helper.section if helper else "",
+        helper_officer=helper is not None and helper.officer,
+        break_glass=request.break_glass,
+        covered=request.load is not None and request.load.covered,
+        rows=request.load.rows if request.load else 0,
+        most_rows=settings.carryout.most_rows,
     )

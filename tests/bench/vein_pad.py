@@ -28,7 +28,6 @@ import numpy as np
 
 from authd.core.ports import SUSPECT
 from authd.driver import Probe
-from authd_drivers.vein import reader as reader_module
 from authd_drivers.vein.engine.compare import compare
 from authd_drivers.vein.engine.extract import extract
 from authd_drivers.vein.engine.pad import judge, measure
@@ -122,12 +121,11 @@ def attack(
 
 def present(fold: int, victims: range) -> dict[Species, Count]:
     """Try each species on these victims, whose recorded touch the reader itself has seen."""
-    fix_order(fold)
     counts, profile = {species: Count() for species in (*PRINTS, Species.SCREEN, *REPLAYS)}, load_profile("sim")
     for person in victims:
         rng, seed = np.random.default_rng([fold, 7, person]), finger(fold, 100_000 + person)
         bench = Bench(person)
-        reader = VeinReader(bench, profile)
+        reader = VeinReader(bench, profile, dice=random.Random(f"{fold}/{person}"))
         enrolled = [said.data for said in _living(reader, bench, seed, rng, ENROLLED)]
         recorded = _living(reader, bench, seed, rng, 1)
         if len(enrolled) < ENROLLED or not recorded:
@@ -164,18 +162,12 @@ def note(counted: Count, said: Probe | None, enrolled: Sequence[bytes], profile:
     counted.matched_and_missed += matched and missed
 
 
-def fix_order(fold: int) -> None:
-    """Draw the order of the lamps by a seed, so that a figure can be had again; a reader asks the system."""
-    reader_module._dice = random.Random(fold)  # type: ignore[assignment] # pyright: ignore[reportPrivateUsage]
-
-
 def bona_fide(fold: int, some: range) -> Count:
     """Count living touches that would be refused."""
     counted = Count()
-    fix_order(fold)
     for person, touches in people(fold, some):
         bench = Bench(person)
-        reader = VeinReader(bench, load_profile("sim"))
+        reader = VeinReader(bench, load_profile("sim"), dice=random.Random(f"{fold}/{person}"))
         for shown in touches:
             said = touch(reader, bench, shown)
             if isinstance(said, Probe):

@@ -8,7 +8,7 @@ report names the reason.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from authd.driver import (
     Feedback,
     Op,
     Probe,
+    Prompt,
     Reader,
     State,
     StateChange,
@@ -31,8 +32,9 @@ from authd.driver import (
 
 NONCE = "0123456789abcdef" * 2
 OTHER = "fedcba9876543210" * 2
-PATIENCE = 5.0
+PATIENCE = 60.0
 CANCEL_SECONDS = 0.5
+CANCEL_TRIES = 10
 HOW_THINGS_ARE = {State.FINGER_DOWN, State.NEED_TOUCH, State.FINGER_UP}
 
 
@@ -76,7 +78,7 @@ class Device:
         pytest.skip("no bytes of another's making reach this driver")
 
 
-async def no_prompt(message: str) -> str:
+async def no_prompt(message: Prompt) -> str:
     """An `Ask` for devices that need no PIN."""
     raise AssertionError(f"asked for {message}")
 
@@ -115,8 +117,27 @@ async def fails(events: Any) -> DriverError:
     raise AssertionError("no error")
 
 
-class _Common:
-    """What sensors and readers share."""
+async def cancelled(task: asyncio.Future[Any], events: Any) -> float:
+    """Cancel the task that listens to these events; return how many seconds it took."""
+    loop = asyncio.get_running_loop()
+    begun = loop.time()
+    task.cancel()
+    async with asyncio.timeout(PATIENCE):
+        await asyncio.wait({task})
+        await events.aclose()
+    return loop.time() - begun
+
+
+async def at_once(cancelling: Callable[[], Awaitable[float]]) -> None:
+    """Cancel until it has taken no more than 500 ms: a slow driver is slow each time, a busy machine is not."""
+    taken = [CANCEL_SECONDS + 1]
+    while min(taken) > CANCEL_SECONDS:
+        assert len(taken) <= CANCEL_TRIES, taken
+        taken.append(await cancelling())
+
+
+class Basics:
+    """What every driver does."""
 
     OP: Op = Watch()
 
@@ -146,6 +167,39 @@ class _Common:
                 assert error.fault is Fault.BUSY  # noqa: PT017  # not raising is as good: some devices are shared
             finally:
                 await second.close()
+
+    async def test_a_suspended_device_says_so(self, device: Device) -> None:
+        async with opened(device) as reader, running(reader, self.OP) as events:
+            await device.suspend()
+            try:
+                await until(events, StateChange(State.SUSPENDED))
+            except DriverError as error:
+                assert error.fault is Fault.SUSPENDED  # noqa: PT017  # a state or an error, as the device can
+
+    async def test_cancels_within_500_ms_while_it_waits(self, device: Device) -> None:
+        async def twice() -> float:
+            async with opened(device) as reader:
+                first = await self._cancel(reader)
+                return max(first, await self._cancel(reader))  # and nothing of the first is in the way of the second
+
+        await at_once(twice)
+
+    async def _cancel(self, reader: Reader) -> float:
+        """Return how many seconds it took."""
+        events = cast("Any", reader.run(self.OP, no_prompt))
+        begun = asyncio.Event()
+
+        async def follow() -> None:
+            async for _ in events:
+                begun.set()
+
+        task = asyncio.ensure_future(follow())
+        await asyncio.wait({task, asyncio.ensure_future(begun.wait())}, timeout=0.2)
+        return await cancelled(task, events)
+
+
+class Common(Basics):
+    """What sensors and readers share."""
 
     async def test_the_first_claimant_is_not_disturbed_by_the_second(self, device: Device) -> None:
         async with opened(device) as reader:
@@ -183,14 +237,6 @@ class _Common:
             await device.touch()
             await until(events, StateChange(State.FINGER_DOWN), StateChange(State.PERSON_PRESENT))
 
-    async def test_a_suspended_device_says_so(self, device: Device) -> None:
-        async with opened(device) as reader, running(reader, self.OP) as events:
-            await device.suspend()
-            try:
-                await until(events, StateChange(State.SUSPENDED))
-            except DriverError as error:
-                assert error.fault is Fault.SUSPENDED  # noqa: PT017  # a state or an error, as the device can
-
     @pytest.mark.parametrize(
         "data",
         [b"\xff" * 200_000, b"\0" * 4096, b"\n" * 4096, b"A" * 4096 + b"\n", "\u202e\ufeff\n".encode()],
@@ -201,28 +247,8 @@ class _Common:
             await device.babble(data)
             assert (await fails(events)).fault is Fault.PROTOCOL
 
-    async def test_cancels_within_500_ms_while_it_waits(self, device: Device) -> None:
-        async with opened(device) as reader:
-            await self._cancel(reader)
-            await self._cancel(reader)  # and nothing of the first is in the way of the second
 
-    async def _cancel(self, reader: Reader) -> None:
-        events = cast("Any", reader.run(self.OP, no_prompt))
-        begun = asyncio.Event()
-
-        async def follow() -> None:
-            async for _ in events:
-                begun.set()
-
-        task = asyncio.ensure_future(follow())
-        await asyncio.wait({task, asyncio.ensure_future(begun.wait())}, timeout=0.2)
-        task.cancel()
-        async with asyncio.timeout(CANCEL_SECONDS):
-            await asyncio.wait({task})
-            await events.aclose()
-
-
-class SensorConformance(_Common):
+class SensorConformance(Common):
     """For a driver that says whether somebody is there."""
 
     async def test_says_each_change_once(self, device: Device) -> None:
@@ -263,7 +289,7 @@ class SensorConformance(_Common):
             assert (await fails(events)).fault is Fault.NOT_PERMITTED
 
 
-class ReaderConformance(_Common):
+class ReaderConformance(Common):
     """For a driver that takes samples of a person."""
 
     OP = Capture(NONCE)

@@ -31,7 +31,7 @@ FLAGS = (
     # Whatever asks for another machine finds none.
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1 , EXCLUDE localhost",
 )
-PATIENCE_S = 8.0
+PATIENCE_S = 60.0
 
 
 def start(*flags: str) -> webdriver.Chrome:
@@ -71,6 +71,10 @@ class Screen:
 
     def go(self, query: str = "") -> None:
         self.driver.get(f"{self.origin}/seat/counter-1{query}")
+
+    def go_by_name(self) -> None:
+        """Open the page as `localhost`: WebAuthn knows no addresses."""
+        self.driver.get(f"{self.origin.replace('127.0.0.1', 'localhost')}/seat/counter-1")
 
     def show(self, sight: Sight) -> None:
         self.running.do(lambda: self.door.show(sight))
@@ -146,6 +150,16 @@ class Screen:
         while not what():
             assert time.perf_counter() < ends, f"never came true; the page says: {self.text!r}"
             time.sleep(0.02)
+
+    def click(self, selector: str) -> None:
+        """Press it, once a person could: the page shows it a moment after it was told to."""
+
+        def there() -> bool:
+            found = self.driver.find_elements(By.CSS_SELECTOR, selector)
+            return bool(found) and found[0].is_displayed() and found[0].is_enabled()
+
+        self.until(there)
+        self.driver.find_element(By.CSS_SELECTOR, selector).click()
 
     def asked(self, *words: str) -> bool:
         return words in self.door.asked

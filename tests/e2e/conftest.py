@@ -10,7 +10,7 @@ import pytest
 from selenium import webdriver
 
 from tests.e2e.browser import Screen, start
-from tests.web.fakes import settings
+from tests.web.fakes import ALL_WAYS, settings
 from tests.web.run import Running
 
 APPLICATION = """<!doctype html><title>legacy</title>
@@ -64,15 +64,27 @@ def chromium() -> Iterator[webdriver.Chrome]:
 
 @pytest.fixture
 def screen(chromium: webdriver.Chrome, application: str) -> Iterator[Screen]:
+    """A seat with nothing but a reader."""
     with Running(settings(application)) as running:
-        running.door.url = f"{application}?ticket=t1"
-        screen = Screen(chromium, running)
-        screen.cdp("Emulation.setScriptExecutionDisabled", value=False)
-        screen.size(1024, 768)
-        # Forget what earlier tests left in the browser's logs.
-        screen.complaints()
-        screen.requests()
-        screen.go()
-        screen.until(lambda: screen.look == "waiting")
-        yield screen
-        chromium.get("about:blank")
+        yield from _shown(chromium, running, application)
+
+
+@pytest.fixture
+def ways(chromium: webdriver.Chrome, application: str) -> Iterator[Screen]:
+    """A seat that offers every other way too."""
+    with Running(settings(application, ways=ALL_WAYS)) as running:
+        yield from _shown(chromium, running, application)
+
+
+def _shown(chromium: webdriver.Chrome, running: Running, application: str) -> Iterator[Screen]:
+    running.door.url = f"{application}?ticket=t1"
+    screen = Screen(chromium, running)
+    screen.cdp("Emulation.setScriptExecutionDisabled", value=False)
+    screen.size(1024, 768)
+    # Forget what earlier tests left in the browser's logs.
+    screen.complaints()
+    screen.requests()
+    screen.go()
+    screen.until(lambda: screen.look == "waiting")
+    yield screen
+    chromium.get("about:blank")

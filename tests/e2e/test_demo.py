@@ -5,18 +5,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from selenium import webdriver
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.keys import Keys
 
+from authd.client import connect_sync
 from tests.e2e import browser
-from tests.e2e.counter import SEATS, Counter, Demo, alive, family, taken
+from tests.e2e.counter import PATIENCE_S, SEATS, Counter, Demo, alive, family, taken
 
 pytestmark = pytest.mark.real
 
@@ -62,6 +66,40 @@ def answer(url: str, cookie: str) -> tuple[int, str]:
     except urllib.error.HTTPError as error:
         with error:
             return error.code, error.read().decode()
+
+
+def test_a_procedure_is_run_by_keyboard_and_stands_in_the_ledger(counter: Counter, demo: Demo) -> None:
+    counter.log_in(ONE, ITO)
+    counter.until(ONE, lambda: "電話の照会" in counter.text)
+    with counter.at(ONE):
+        counter.js("[...document.querySelectorAll('#procedures button')].at(-1).focus()")
+        keys(counter, Keys.ENTER)
+    for number, digit in enumerate("14", 1):
+        counter.until(ONE, lambda number=number: f"{number} / 7" in counter.text)  # type: ignore[misc]  # bound now
+        with counter.at(ONE):
+            keys(counter, digit, Keys.ENTER)
+    counter.until(ONE, lambda: "どなたについても、記録の有無を含めてお答えしておりません" in counter.text)
+    with counter.at(ONE):
+        counter.click("#lock")
+    counter.until(ONE, lambda: counter.covered)
+    with counter.at(ONE):
+        assert "どなたについても" not in counter.whole
+    command = [
+        str(Path(sys.executable).with_name("authd")),
+        "events",
+        "--config",
+        str(demo.folder / "authd.toml"),
+        "--json",
+    ]
+    rows = [json.loads(line) for line in subprocess.run(command, capture_output=True, check=True).stdout.splitlines()]
+    told = [row["data"] for row in rows if row["kind"].startswith("procedure.")]
+    assert [data.get("answer") for data in told] == [None, "nothing_told", "family", None]
+    assert (told[-1]["result"], told[-1]["version"]) == ("refused", "2026.1")
+    assert told[-1]["ms"] >= told[1]["ms"] > 0
+
+
+def keys(counter: Counter, *pressed: str) -> None:
+    ActionChains(counter.driver, duration=0).send_keys(*pressed).perform()
 
 
 def test_from_the_first_touch_to_who_was_it(counter: Counter, demo: Demo) -> None:
@@ -157,12 +195,37 @@ def test_a_hand_over_shows_nothing_of_the_one_before(counter: Counter) -> None:
         assert str(counter.js("return location.pathname")).split("/")[2] not in url
 
 
-@pytest.mark.parametrize("words", ["知らない人の指", "でたらめな応答"])
-def test_what_is_nobodys_finger_lets_nobody_in(counter: Counter, words: str) -> None:
+def until_lost(demo: Demo, reader: str, act: Callable[[], None]) -> None:
+    """Do it, and wait until the ledger says that the reader is lost: a seat that has another one goes on with that."""
+    door = connect_sync(f"unix:{demo.folder}/run/door.sock")
+    patience = threading.Timer(PATIENCE_S, door.close)
+    patience.start()
+    try:
+        ledger = cast("dict[str, Any]", door.status()["ledger"])
+        act()
+        lost = (event for event in door.follow(ledger["rows"]) if event.kind == "reader.lost")
+        assert any(event.detail["reader"] == reader for event in lost)
+    finally:
+        patience.cancel()
+        door.close()
+
+
+def test_a_strangers_finger_lets_nobody_in(counter: Counter) -> None:
     with counter.at(ONE):
         counter.watch_for_uncovering()
-    counter.press(ONE, words)
+    counter.press(ONE, "知らない人の指")
     counter.until(ONE, lambda: counter.look not in ("waiting", "reading"))
+    counter.until(ONE, lambda: counter.look == "waiting")
+    with counter.at(ONE):
+        assert counter.covered
+        assert counter.js("return window.uncovered") == 0
+
+
+def test_a_reader_that_talks_nonsense_lets_nobody_in(counter: Counter, demo: Demo) -> None:
+    with counter.at(ONE):
+        counter.watch_for_uncovering()
+    until_lost(demo, "vein-1", lambda: counter.press(ONE, "でたらめな応答"))
+    counter.until_strip(lambda: "不調" in counter.lamps(ONE))  # it looks at the devices now and then
     counter.put_in_order(leave_sessions=True)
     counter.until(ONE, lambda: counter.look == "waiting")
     with counter.at(ONE):
@@ -188,13 +251,13 @@ def test_a_long_touch_logs_out(counter: Counter) -> None:
         assert counter.frames == 0
 
 
-def test_an_unplugged_reader_is_said_plainly_and_heals(counter: Counter) -> None:
-    counter.press(ONE, "読取装置を抜く")
-    counter.until(ONE, lambda: "読み取り装置が使えません" in counter.text)
+def test_an_unplugged_reader_is_recorded_and_heals(counter: Counter, demo: Demo) -> None:
+    until_lost(demo, "vein-1", lambda: counter.press(ONE, "読取装置を抜く"))
     with counter.at(ONE):
-        assert "キーか別の席をどうぞ" in counter.text
+        assert counter.covered
+    counter.until_strip(lambda: "抜けています" in counter.lamps(ONE))
     counter.press(ONE, "読取装置を挿す")
-    counter.until(ONE, lambda: counter.look == "waiting")
+    counter.until_strip(lambda: "接続中" in counter.lamps(ONE))
     assert counter.log_in(ONE, ITO)
 
 

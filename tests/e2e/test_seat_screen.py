@@ -11,7 +11,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
-from authd.core.model import SECOND, Instant, Message, SeatState
+from authd.core.model import SECOND, Confirms, Instant, Message, SeatState
 from authd.locale import LANGUAGES
 from tests.e2e.browser import Screen
 from tests.web.fakes import HANAKO, TARO, active, boottime, locked, sight
@@ -128,7 +128,7 @@ class TestCover:
             for (const button of document.querySelectorAll("#desk button")) button.click();"""
         )
         for button in ("#cover", "#cover .language", "#shape"):
-            screen.driver.find_element(By.CSS_SELECTOR, button).click()
+            screen.click(button)
         assert screen.covered
         assert not screen.was_uncovered
         assert [words for words in screen.door.asked if words[0] != "activity"] == []
@@ -154,7 +154,7 @@ class TestHandOver:
               return answer;
             };"""
         )
-        screen.driver.find_element(By.CSS_SELECTOR, "#tiles button").click()
+        screen.click("#tiles button")
         screen.until(lambda: screen.js("return window.go !== undefined"))
         screen.show(active(TARO, "ses_b"))
         screen.until(lambda: "鈴木 太郎さん、開始" in screen.text)
@@ -221,6 +221,16 @@ class TestFade:
         assert not green.any()
         assert screen.frames == 1
 
+    def test_what_the_touch_allows_is_said_until_it_came(self, screen: Screen) -> None:
+        screen.sit_down(active())
+        for message in (Message.CONFIRM, Message.ONCE_MORE, Message.ANOTHER_FINGER):
+            screen.show(sight(SeatState.STEPPING_UP, message, person=HANAKO, confirms=Confirms.CARRYOUT))
+            screen.until(lambda: "データ持ち出しの確認です" in screen.text)
+        screen.until(lambda: "別の指をもう一本" in screen.text)
+        screen.show(sight(SeatState.STEPPING_UP, Message.CONFIRM, person=HANAKO))
+        screen.until(lambda: "ご確認ください" in screen.text)
+        assert "持ち出し" not in screen.text
+
 
 class TestKeyboard:
     def test_enter_opens_the_first_application(self, screen: Screen) -> None:
@@ -270,7 +280,7 @@ class TestKeyboard:
 class TestPointer:
     def test_the_lock_button_locks(self, screen: Screen) -> None:
         screen.sit_down(active())
-        screen.driver.find_element(By.ID, "lock").click()
+        screen.click("#lock")
         assert screen.covered
         screen.until(lambda: screen.asked("press", "counter-1", "lock"))
 
@@ -288,10 +298,10 @@ class TestPointer:
     def test_a_lock_that_the_core_did_not_hear_shows_the_truth_again(self, screen: Screen) -> None:
         screen.sit_down(active())
         screen.cdp("Network.setBlockedURLs", urls=["*/press"])
-        screen.driver.find_element(By.ID, "lock").click()
+        screen.click("#lock")
         screen.cdp("Network.setBlockedURLs", urls=[])
         screen.until(lambda: not screen.covered)
-        assert screen.door.asked == [words for words in screen.door.asked if words[0] == "activity"]
+        assert {words[0] for words in screen.door.asked} <= {"activity", "procedures"}
 
 
 class TestActivity:
@@ -365,20 +375,20 @@ class TestApplications:
     def test_two_applications_stay_open_side_by_side(self, screen: Screen) -> None:
         screen.sit_down(active())
         screen.open_application()
-        screen.driver.find_element(By.ID, "home").click()
+        screen.click("#home")
         screen.driver.find_elements(By.CSS_SELECTOR, "#tiles button")[1].click()
         screen.until(lambda: screen.frames == 2)
         visible = "return [...document.querySelectorAll('iframe')].map((frame) => frame.checkVisibility())"
         assert screen.js(visible) == [False, True]
-        screen.driver.find_element(By.ID, "home").click()
-        screen.driver.find_element(By.CSS_SELECTOR, "#tiles button").click()
+        screen.click("#home")
+        screen.click("#tiles button")
         screen.until(lambda: screen.js(visible) == [True, False])
         assert len([words for words in screen.door.asked if words[0] == "ticket"]) == 2
 
     def test_a_refused_ticket_is_said(self, screen: Screen) -> None:
         screen.sit_down(active())
         screen.door.url = "http://elsewhere.example/"
-        screen.driver.find_element(By.CSS_SELECTOR, "#tiles button").click()
+        screen.click("#tiles button")
         screen.until(lambda: "開けませんでした" in screen.text)
         assert screen.frames == 0
 
@@ -386,12 +396,12 @@ class TestApplications:
 class TestLanguages:
     def test_the_other_language_can_be_the_larger_and_stays_so(self, screen: Screen) -> None:
         assert larger(screen) == "ja"
-        screen.driver.find_element(By.CSS_SELECTOR, "#cover .language").click()
+        screen.click("#cover .language")
         assert larger(screen) == "en"
         screen.go()
         screen.until(lambda: screen.look == "waiting")
         assert larger(screen) == "en"
-        screen.driver.find_element(By.CSS_SELECTOR, "#cover .language").click()
+        screen.click("#cover .language")
         assert larger(screen) == "ja"
 
     @pytest.mark.parametrize(("width", "height"), SIZES)
@@ -423,7 +433,7 @@ class TestLanguages:
         """WCAG 2.2: 4.5 for text, 3 for shapes."""
         features = [{"name": "prefers-color-scheme", "value": scheme}]
         screen.cdp("Emulation.setEmulatedMedia", features=features)
-        for tone in ("calm", "good", "retry", "other", "neutral", "stop", "trouble"):
+        for tone in ("calm", "good", "retry", "other", "neutral", "stop", "trouble", "alarm"):
             screen.js("document.documentElement.dataset.tone = arguments[0]", tone)
             assert contrast(screen, "--tint", "--ink") >= 7, tone
             assert contrast(screen, "--tint", "--soft") >= 4.5, tone
@@ -435,7 +445,22 @@ class TestLanguages:
         looks = screen.js_async(
             """const [messages, done] = arguments;
             import("/static/looks.js").then(({ look }) => done(messages.map((message) => look(message).shape)));""",
-            ["waiting", "reading", "start", "once_more", "other_way", "confirm", "locked", "refused", "wait", "fault"],
+            [
+                *(
+                    "waiting",
+                    "reading",
+                    "start",
+                    "once_more",
+                    "other_way",
+                    "confirm",
+                    "locked",
+                    "refused",
+                    "wait",
+                    "fault",
+                ),
+                *("another_factor", "key_unknown", "key_refused", "key_blocked", "card_alone", "pin", "pin_wrong"),
+                *("removed", "colleague", "vouched", "second_person", "break_glass"),
+            ],
         )
         assert len(set(looks)) == len(looks)
 
@@ -444,7 +469,7 @@ class TestTheMachineIsNotLeft:
     def test_every_request_stays_here(self, screen: Screen, application: str) -> None:
         screen.sit_down(active())
         screen.open_application()
-        screen.driver.find_element(By.ID, "lock").click()
+        screen.click("#lock")
         screen.until(lambda: screen.covered)
         asked = screen.requests()
         assert len(asked) > 10

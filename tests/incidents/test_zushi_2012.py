@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -25,9 +23,11 @@ from authd.service.seal import SealedTemplate, WrappedKey
 from authd.service.staff import PersonRecord
 from authd.service.store_file import StoreFile
 from tests.core.playbook import AOKI, BABA, in_state, opened, pass_time, quietly, recorded, touch
+from tests.incidents.drilling import Drilled, answered
 from tests.service import ledgers
 from tests.service.ledgers import HandClock, ended, started
 
+DRILL = "zushi"
 AT_THE_DESK = PersonRecord(SubjectId("sub_a"), "1003", "青木 一", "あおき はじめ", "tax")
 INNOCENT = PersonRecord(SubjectId("sub_b"), "1005", "馬場 花", "ばば はな", "tax")
 DAY = ("2025-11-22T00:00:00+00:00", "2025-11-22T09:00:00+00:00")
@@ -36,23 +36,21 @@ Answer = list[dict[str, Any]]
 
 
 @pytest.mark.real
-def test_the_drill_answers_every_question() -> None:
-    command = [str(Path(sys.executable).with_name("authd")), "drill", "zushi"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    figures = {line["name"]: line for line in map(json.loads, done.stdout.splitlines())}
-    assert [name for name, figure in figures.items() if figure["ok"] is not True] == [], done.stderr
-    assert done.returncode == 0
-    assert set(figures) == {
-        "unattended_seat_locked",
-        "stranger_let_in",
-        "names_the_person",
-        "application_knew_the_person",
-        "evidence_grade",
-        "clears_the_other",
-        "gives_the_times",
-        "answer_s",
-        "ledger_verified",
-    }
+def test_the_drill_answers_every_question(play: Callable[[str], Drilled]) -> None:
+    done = answered(
+        play(DRILL),
+        {
+            "names_the_person",
+            "clears_the_other",
+            "who_opened_it",
+            "saw_the_warning",
+            "the_other_opened_nothing",
+            "what_the_caller_was_told",
+            "the_refusal_tells_nothing",
+        },
+    )
+    assert "この記録は支援措置により保護されています" in done.story
+    assert "caller=family" in done.story
 
 
 class TestTheTerminalThatWasLeft:

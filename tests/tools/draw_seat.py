@@ -21,9 +21,11 @@ A seat is in one state. On an event, the first rule of that state and event whos
 is done, its target is the next state. No rule: the event changes nothing. Before and after every event:
 
 1. **Time first.** Whatever limit has passed by then takes effect: the session fades or ends (idle, absence, maximum
-   age, five seconds without a ledger), a grant goes stale, a verdict that does not come is given up, a finger that
-   waits for another one is forgotten, a sentence leaves the screen.
-2. **The picture last.** What the screen shows is computed from the new state; the readers are armed after that.
+   age, a key that did not come back, five seconds without a ledger), a grant goes stale, a verdict that does not come
+   is given up, a touch that waits for another one is forgotten, and so is who was named or asked to help; a sentence
+   leaves the screen.
+2. **The picture last.** What the screen shows is computed from the new state; a prompt does not outlive what it was
+   for; the readers are armed after that.
 
 *home* is LOCKED, or OUT_OF_SERVICE while no reader can be touched. *as before* leaves the state as it is.
 """
