@@ -45,6 +45,7 @@ def seeds() -> Iterator[bytes]:
     yield formats.listed(ROWS, "utf-16", "\t")
     yield '1,"山田\n花子",昭和55年3月2日\n2,x,y\n'.encode()
     yield "山田 花子 様 S55.3.2 堺市3丁目2番1号 072-222-3333\n".encode("cp932")
+    yield formats.listed(ROWS, "iso2022_jp") + b"1,\x1b$\x1b&@(\n"
     yield formats.workbook(ROWS, numbers=True)
     yield formats.document(ROWS, lines=["拝啓"])
     yield formats.printed(["山田 花子"])

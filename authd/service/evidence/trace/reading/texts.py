@@ -23,6 +23,9 @@ _BREAK: Final = re.compile(r"\r\n?|\n|\x0b|\x0c|\x85|\u2028|\u2029")
 _MARKS: Final = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 _QUOTED: Final = re.compile(r'"[^"]*"?')
 _TAG: Final = re.compile(r"<[^<>]{0,1000}>")
+_STRAY: Final = re.compile(rb"\x1b(?!\$[@B]|\([BJ])")
+"""ESC that begins no escape sequence of ISO-2022-JP (RFC 1468). CPython's codec waits for 16 bytes after such a one,
+can keep 8, and raises `UnicodeError` whatever its errors are to be."""
 
 
 def encoding(head: bytes) -> str:
@@ -84,10 +87,9 @@ def read_text(stream: Iterable[bytes], sink: Sink) -> None:
 
 def lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
     """Yield the lines of a text, cut where one is too long."""
-    decoder = codecs.getincrementaldecoder(name)("replace")
     rest = ""
-    for piece in stream:
-        whole = _BREAK.split(rest + decoder.decode(piece))
+    for text in _decoded(stream, name):
+        whole = _BREAK.split(rest + text)
         rest = whole.pop()
         yield from whole
         while len(rest) > LONGEST_LINE:
@@ -95,6 +97,26 @@ def lines(stream: Iterable[bytes], name: str) -> Iterator[str]:
             rest = rest[LONGEST_LINE:]
     if rest:
         yield rest
+
+
+def _decoded(stream: Iterable[bytes], name: str) -> Iterator[str]:
+    """Yield the text of each piece."""
+    decoder = codecs.getincrementaldecoder(name)("replace")
+    for piece in _designated(stream) if name == "iso2022_jp" else stream:
+        yield decoder.decode(piece)
+    yield decoder.decode(b"", final=True)
+
+
+def _designated(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield the pieces without stray ESCs; an escape sequence that a piece's end cuts goes with the next one."""
+    held = b""
+    for piece in stream:
+        whole = held + piece
+        begun = whole.find(b"\x1b", max(0, len(whole) - 2))
+        cut = begun if begun >= 0 else len(whole)
+        held = whole[cut:]
+        yield _STRAY.sub(b"", whole[:cut])
+    yield _STRAY.sub(b"", held)
 
 
 def delimiter(first: list[str]) -> str | None:

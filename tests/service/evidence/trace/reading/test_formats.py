@@ -8,7 +8,10 @@ from collections.abc import Callable
 from io import BytesIO
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
+from authd.service.evidence.trace.reading.texts import lines
 from authd_simulators.leak import formats
 from tests.service.evidence.trace.reading.conftest import Heard
 
@@ -25,6 +28,34 @@ def test_lists_in_every_encoding(heard: Heard, encoding: str, mark: str) -> None
     rows = [[cell.replace('"', "").replace("髙", "高") for cell in row] for row in ROWS]
     assert heard.read(formats.listed(rows, encoding, mark)).rows == rows
     assert heard.troubles == []
+
+
+BITS = st.sampled_from([b"\x1b", b"$", b"(", b"B", b"J", b"@", b"&", b"I", b"\n", b"x", b"9b", b",", b"\x94"])
+
+
+@given(bits=st.lists(BITS, max_size=40), size=st.integers(1, 20))
+@example(bits=["番号,氏名\n1,高(B$B\n2,山田 花子".encode("iso2022_jp")], size=1)
+@example(bits=[b"\x1b(", b"x" * 10, b"\x1b$", b"x" * 10], size=100)
+def test_iso_2022_jp_in_pieces_of_any_size(bits: list[bytes], size: int) -> None:
+    """Wherever a piece ends, within a letter or an escape sequence, good or broken: the text is the same."""
+    raw = b"".join(bits)
+    pieces = [raw[at : at + size] for at in range(0, len(raw), size)]
+    assert list(lines(pieces, "iso2022_jp")) == list(lines([raw], "iso2022_jp"))
+
+
+def test_iso_2022_jp_in_single_bytes() -> None:
+    written = "番号,氏名\n1,高(B$B\n2,山田 花子"
+    assert list(lines((bytes([byte]) for byte in written.encode("iso2022_jp")), "iso2022_jp")) == written.splitlines()
+
+
+@pytest.mark.parametrize("began", [b"$", b"(", b"&@", b"$$", b"(" + b"x" * 10 + b"\x1b$", b"$(D", b"(\x1b"])
+@pytest.mark.parametrize("length", range(20))
+def test_an_escape_sequence_that_does_not_end(heard: Heard, began: bytes, length: int) -> None:
+    """Python's codec raised "pending buffer overflow", whatever its errors are to be."""
+    broken = b"\x1b" + began + b"x" * length
+    names = ["番号", "氏名"]
+    assert heard.read(formats.listed([names], "iso2022_jp") + b"1,2\n3," + broken).rows[0] == names
+    assert "".join(lines([b"ab\n", broken, b"\n" + b"cd" * 20], "iso2022_jp")).endswith("cdcd")
 
 
 def test_quotes_in_a_list(heard: Heard) -> None:
