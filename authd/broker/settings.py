@@ -109,7 +109,7 @@ def load(path: Path) -> Settings:
     try:
         return read(raw, path.absolute().parent)
     except BadSettings as error:
-        raise BadSettings(f"{path}: {error}") from None
+        raise type(error)(f"{path}: {error}") from None
 
 
 def read(raw: bytes, here: Path) -> Settings:

@@ -16,8 +16,18 @@ from authd.locale import text
 
 if TYPE_CHECKING:
     from authd.client import EnrolStep
+    from authd.client.tables import BadSettings
 
 DEFAULT_CONFIG = Path("/etc/authd-seat/authd.toml")
+OWN_FILES = {
+    "gateway": ("gateway.toml", "forward-auth"),
+    "pgproxy": ("broker.toml", "postgresql"),
+    "terminal": ("broker.toml", "terminal-hosts"),
+    "formproxy": ("broker.toml", "old-web-forms"),
+    "credentials": ("broker.toml", "seal-old-passwords"),
+    "unattributed": ("unattributed.toml", "unattributed-access"),
+}
+"""Verb beside the daemon -> what its own settings are called, and the page of docs/how-to that shows them."""
 
 
 def add_config(parser: argparse.ArgumentParser) -> None:
@@ -47,6 +57,17 @@ def fail(what: BaseException | str, code: int = USAGE, *, lang: str = "") -> int
 def misuse(what: str, **values: object) -> int:
     """Say what is wrong with what was asked, by its id, and return the exit code."""
     return fail(text(f"misuse.{what}", language(), **values), USAGE)
+
+
+def bad_settings(error: BadSettings, file: Path, verb: str, *, lang: str = "") -> int:
+    """Say what is wrong with the settings of a process beside authd; of the daemon's own, which ones are wanted."""
+    from authd.client.tables import DaemonsFile
+
+    if not isinstance(error, DaemonsFile):
+        return fail(error, USAGE, lang=lang)
+    wanted, page = OWN_FILES[verb]
+    said = text("misuse.daemons_file", lang or language(), file=file, verb=verb, wanted=wanted, page=page)
+    return fail(said, USAGE)
 
 
 def cannot_begin(error: OSError) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from authd.cli._common import cannot_begin, fail, misuse, with_daemon
+from authd.cli._common import bad_settings, cannot_begin, fail, misuse, with_daemon
 from authd.cli.codes import OK, USAGE
 
 if TYPE_CHECKING:
@@ -58,17 +58,18 @@ def _terminals(args: argparse.Namespace) -> int:
     from authd.broker.run import terminals
     from authd.broker.terminal.settings import terminals as read
 
-    return _serve(args, read, terminals)
+    return _serve("terminal", args, read, terminals)
 
 
 def _forms(args: argparse.Namespace) -> int:
     from authd.broker.forms.settings import forms as read
     from authd.broker.run import forms
 
-    return _serve(args, read, forms)
+    return _serve("formproxy", args, read, forms)
 
 
 def _serve(
+    verb: str,
     args: argparse.Namespace,
     read: Callable[[Settings], object],
     serve: Callable[[Settings], Coroutine[Any, Any, None]],
@@ -88,7 +89,9 @@ def _serve(
             print(f"ok: {args.config}")
             return OK
         asyncio.run(serve(settings))
-    except (BadSettings, VaultError) as error:
+    except BadSettings as error:
+        return bad_settings(error, args.config, verb)
+    except VaultError as error:
         return fail(error, USAGE)
     except OSError as error:
         return cannot_begin(error)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from authd.cli import failures
-from authd.cli._common import add_config, fail, language, misuse, with_daemon
+from authd.cli._common import add_config, bad_settings, fail, language, misuse, with_daemon
 from authd.cli.codes import OK, USAGE, WRONG
 from authd.locale import text
 
@@ -84,7 +84,9 @@ def _plainly(work: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
 
         try:
             return work(args)
-        except (BadSettings, VaultError, ValueError) as error:
+        except BadSettings as error:
+            return bad_settings(error, args.broker, "credentials")
+        except (VaultError, ValueError) as error:
             return fail(error, USAGE)
         except RotatorError as error:
             return fail(error, WRONG)

@@ -7,8 +7,8 @@ import logging
 import sys
 from pathlib import Path
 
-from authd.cli._common import cannot_begin, fail
-from authd.cli.codes import OK, USAGE
+from authd.cli._common import bad_settings, cannot_begin
+from authd.cli.codes import OK
 
 DEFAULT = Path("/etc/authd-seat/gateway.toml")
 EXAMPLES = """\
@@ -45,7 +45,7 @@ def _run(args: argparse.Namespace) -> int:
         check(args.config)
         print(f"ok: {args.config} can be used", file=sys.stderr)
     except BadSettings as error:
-        return fail(BadSettings(f"{args.config}: {error}"), USAGE)
+        return bad_settings(type(error)(f"{args.config}: {error}"), args.config, "gateway")
     except OSError as error:
         return cannot_begin(error)
     return OK

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from authd.cli._common import cannot_begin, fail, with_daemon
+from authd.cli._common import bad_settings, cannot_begin, fail, with_daemon
 from authd.cli.codes import OK, USAGE
 
 if TYPE_CHECKING:
@@ -61,7 +61,9 @@ def _run(args: argparse.Namespace) -> int:
             print(f"ok: {args.config}")
             return OK
         asyncio.run(serve(settings))
-    except (BadSettings, VaultError) as error:
+    except BadSettings as error:
+        return bad_settings(error, args.config, "pgproxy")
+    except VaultError as error:
         return fail(error, USAGE)
     except OSError as error:
         return cannot_begin(error)

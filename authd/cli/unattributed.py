@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from authd.cli._common import fail, language
+from authd.cli._common import bad_settings, fail, language
 from authd.cli.codes import OK, REFUSED, UNREACHABLE, USAGE, WRONG
 from authd.cli.files import local, moment, plain
 from authd.locale import LANGUAGES, text
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
     except (BadSettings, ClientError, ExceptionGroup) as error:
         cause = _first(error)
         if isinstance(cause, BadSettings):
-            return fail(cause, USAGE, lang=args.lang)
+            return bad_settings(cause, args.config, "unattributed", lang=args.lang)
         if isinstance(cause, DoorError):
             return fail(cause, REFUSED, lang=args.lang)
         if isinstance(cause, ClientError):
