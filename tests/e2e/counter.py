@@ -122,6 +122,25 @@ def alive(processes: dict[int, str]) -> list[int]:
     return left
 
 
+CUT = """
+    const cut = [], text = document.createRange();
+    for (const each of document.querySelectorAll(".lamps, .lamps > *, #cast > label, #people label > *, button > *")) {
+        text.selectNodeContents(each);
+        const box = each.getBoundingClientRect(), ends = text.getBoundingClientRect().right;
+        if (box.width && (ends > box.right + 0.1 || box.right > innerWidth)) cut.push(each.textContent);
+    }
+    const people = document.querySelector("#people");
+    if (people.scrollWidth > people.clientWidth) cut.push("#people");
+    const finger = document.querySelector("#finger"), shown = finger.offsetWidth;
+    Object.assign(finger.style, { maxWidth: "none", width: "max-content" });
+    if (finger.offsetWidth > shown) cut.push("#finger");
+    finger.removeAttribute("style");
+    if (document.querySelector("#strip").getBoundingClientRect().bottom > innerHeight) cut.push("#strip");
+    return cut;
+"""
+"""What of the strip cannot be read whole: its words, or where they stand. An ellipsis is a cut too."""
+
+
 class Counter:
     """The browser on the demo's page."""
 
@@ -191,6 +210,11 @@ class Counter:
         bench = self.driver.find_elements(By.CSS_SELECTOR, ".bench")[SEATS.index(seat)]
         (button,) = [each for each in bench.find_elements(By.TAG_NAME, "button") if words in each.text.split("\n")]
         button.click()
+
+    def cut(self) -> list[str]:
+        """What of the strip cannot be read whole at this size."""
+        self.driver.switch_to.default_content()
+        return [str(each) for each in self.js(CUT)]
 
     def lamps(self, seat: str) -> str:
         return str(self.driver.find_elements(By.CSS_SELECTOR, ".lamps")[SEATS.index(seat)].text)

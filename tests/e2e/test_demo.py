@@ -136,12 +136,13 @@ def test_from_the_first_touch_to_who_was_it(counter: Counter, demo: Demo) -> Non
 
 
 def who(demo: Demo, seat: str, since: str) -> list[dict[str, Any]]:
-    """Ask as the demo says one can."""
+    """Ask as the demo says one can; return the stays, without times of which nothing is known."""
     words = ["who", "--config", str(demo.folder / "authd.toml"), "--seat", seat, "--from", since]
     until = time.strftime("%Y-%m-%dT%H:%M:%S", time.localtime(time.time() + 60))
     command = [str(Path(sys.executable).with_name("authd")), *words, "--to", until, "--json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
-    return [json.loads(line) for line in done.stdout.splitlines()]
+    stays = [json.loads(line) for line in done.stdout.splitlines()]
+    return [stay for stay in stays if stay["subject"]]
 
 
 def test_a_touch_in_the_fade_keeps_the_session_and_its_page(counter: Counter) -> None:
@@ -270,6 +271,18 @@ def test_both_languages_and_the_chosen_one_first(counter: Counter) -> None:
         assert counter.js(above) is False
         counter.click("#cover .language")
         assert counter.js(above) is True
+
+
+@pytest.mark.parametrize(("width", "height"), [(1024, 768), (1280, 800), (1366, 768), (1920, 1080)])
+def test_nothing_of_the_strip_is_cut_off(counter: Counter, width: int, height: int) -> None:
+    """With the longest of what a lamp says of a reader, and of a button that is pressed in."""
+    counter.size(width, height)
+    counter.press(ONE, "読取装置を抜く")
+    counter.press(TWO, "鍵を挿す")
+    counter.until_strip(lambda: "抜けています" in counter.lamps(ONE) and "鍵を抜く" in counter.text)
+    cut = counter.cut()
+    counter.press(TWO, "鍵を抜く")
+    assert cut == []
 
 
 def test_no_request_leaves_the_machine(counter: Counter) -> None:

@@ -22,7 +22,7 @@ const BUTTONS = [
   { ja: "でたらめな応答", en: "Garbage", back: ["元に戻す", "Recover"], device: "vein", say: (on) => (on ? "RESUME" : "GARBAGE"), on: (vein) => vein?.trouble.startsWith("garbage") },
   { ja: "鍵を挿す", en: "Plug key in", back: ["鍵を抜く", "Pull key out"], device: "key", say: (on) => (on ? "REMOVE" : "INSERT"), on: (vein, sensor, key) => key?.inserted, calm: true },
   { ja: "鍵に触れる", en: "Touch the key", device: "key", say: (on, seat) => seat.act },
-  { ja: "鍵に違う指", en: "Wrong finger on key", device: "key", say: () => "WRONG", only: (seat) => !seat.pin },
+  { ja: "鍵に違う指", en: "Wrong finger", device: "key", say: () => "WRONG", only: (seat) => !seat.pin },
   { ja: "鍵を固まらせる", en: "Hang key", back: ["元に戻す", "Recover"], device: "key", say: (on) => (on ? "RESUME" : "HANG"), on: (vein, sensor, key) => key?.trouble === "hangs" },
 ];
 
@@ -31,7 +31,7 @@ const FURTHER = {
   card: [
     { ja: "カードを挿す", en: "Put in", say: () => "INSERT piv" },
     { ja: "カードを抜く", en: "Pull card out", say: () => "REMOVE" },
-    { ja: "番号だけのカード", en: "A card with a number only", say: () => "INSERT uid" },
+    { ja: "番号だけのカード", en: "Number-only card", say: () => "INSERT uid" },
   ],
   fingerprint: [
     { ja: "指紋に指を置く", en: "Sensor", say: () => `TOUCH ${hand()}` },
