@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 from authd.cli import rests
 from authd.cli.files import (
@@ -14,6 +16,7 @@ from authd.cli.files import (
     answering,
     check_seat,
     label,
+    ledger_folder,
     local,
     moment,
     open_reader,
@@ -26,11 +29,14 @@ from authd.cli.rests import both
 from authd.cli.views import add_asker, add_paper, asking, facts, interval, look_up, put_on_paper
 from authd.core.model import EndReason
 from authd.locale import text
-from authd.service.ledger import Stay, presence
+from authd.service.gaps import heard
+from authd.service.ledger import Stay, Unknown, presence, unknown
 from authd.service.staff import PersonRecord
 
 SHOWN_GAP_MS = 1_000
 """Times are shown to the second: a hand-over's milliseconds would read as nobody for no time at all."""
+MOST_UNKNOWN = 20
+"""Unknown times on one page."""
 EXAMPLES = """\
 examples:
   authd who --seat counter-1 --from 13:05 --to 13:20                 today
@@ -40,6 +46,8 @@ examples:
 
 Every line states the grade of its evidence: A signed by the person's own key, B the person's act matched at this
 seat's reader, C what a device says, D what somebody says. 証拠の等級を必ず示します。
+Times for which the ledger cannot know (authd did not run, the clock was set, not yet) are said to be unknown, and
+nobody's only where it can. 分からない時間は「不明」と示します。
 
 exit codes: 0 answered (also: nobody was there), 1 the ledger is damaged, 2 wrong input
 """
@@ -71,18 +79,24 @@ def run(args: argparse.Namespace) -> int:
     reader = open_reader(args)
     try:
         stays = presence(reader, args.seat, args.since, args.until)
+        now = time.time_ns() // 1_000_000
+        vouched = 0 if args.ledger else heard(ledger_folder(args), now)  # a copy's sign of life is the copying
+        blind = unknown(reader, args.since, args.until, now, vouched)
     finally:
         reader.close()
     known = people(args)
     if args.html or args.pdf:
-        put_on_paper(args, _sheet(args, stays, known, written))
+        put_on_paper(args, _sheet(args, stays, blind, known, written))
         return OK
-    for line in _json(stays, known) if args.json else _lines(args, stays, known):
+    for line in _json(args.seat, stays, blind, known) if args.json else _lines(args, stays, blind, known):
         print(line)
     return OK
 
 
-def _json(stays: Sequence[Stay], known: Mapping[str, PersonRecord]) -> Iterator[str]:
+def _json(
+    seat: str, stays: Sequence[Stay], blind: Sequence[Unknown], known: Mapping[str, PersonRecord]
+) -> Iterator[str]:
+    """A stay a line; then the unknown times, with the same names and nobody in them."""
     for stay in stays:
         answer = {
             "seat": stay.seat,
@@ -98,20 +112,37 @@ def _json(stays: Sequence[Stay], known: Mapping[str, PersonRecord]) -> Iterator[
             "rests_on": {"ja": rests.of_stay(stay, known, "ja"), "en": rests.of_stay(stay, known, "en")},
             "evidence": dict(stay.evidence),
             "rows": [stay.first, stay.last],
+            "unknown": None,
         }
         yield json.dumps(answer, ensure_ascii=False)
+    names = ("subject", "person", "session", "reason", "grade", "clock_moved", "rests_on", "evidence")
+    for each in blind:
+        answer = {"seat": seat, **dict.fromkeys(names), "since": local(each.since_ms).isoformat()}
+        answer |= {"until": local(each.until_ms).isoformat(), "seconds": (each.until_ms - each.since_ms) / 1000}
+        yield json.dumps({**answer, "rows": [each.row, each.row], "unknown": each.why})
 
 
-def _lines(args: argparse.Namespace, stays: Sequence[Stay], known: Mapping[str, PersonRecord]) -> Iterator[str]:
+def _lines(
+    args: argparse.Namespace, stays: Sequence[Stay], blind: Sequence[Unknown], known: Mapping[str, PersonRecord]
+) -> Iterator[str]:
+    """In their order; what lies between stays and unknown times is nobody's."""
     language, done = args.lang, args.since
     yield plain(f"{args.seat}  {_time(args.since)} - {_time(args.until)}")
-    for stay in sorted(stays, key=lambda stay: (stay.since_ms, stay.first)):
-        if stay.since_ms - done >= SHOWN_GAP_MS:
-            yield f"  {_time(done)} - {_time(stay.since_ms)}  {text('who.nobody', language)}"
-        yield from _stay(stay, known, language)
-        done = max(done, args.until if stay.until_ms is None else stay.until_ms)
+    both_sorts: list[Stay | Unknown] = [*stays, *blind]
+    for each in sorted(both_sorts, key=lambda each: (each.since_ms, isinstance(each, Unknown))):
+        if each.since_ms - done >= SHOWN_GAP_MS:
+            yield f"  {_time(done)} - {_time(each.since_ms)}  {text('who.nobody', language)}"
+        yield from _stay(each, known, language) if isinstance(each, Stay) else [f"  {_blind(each, language)}"]
+        done = max(done, args.until if each.until_ms is None else each.until_ms)
     if args.until - done >= SHOWN_GAP_MS:
         yield f"  {_time(done)} - {_time(args.until)}  {text('who.nobody', language)}"
+
+
+def _blind(each: Unknown, language: str) -> str:
+    """Say for which time nothing is known, and why."""
+    row = "" if each.row is None else f" (#{each.row})"
+    why = text(f"who.unknown_{each.why}", language)
+    return f"{_time(each.since_ms)} - {_time(each.until_ms)}  {text('who.unknown', language, why=why)}{row}"
 
 
 def _stay(stay: Stay, known: Mapping[str, PersonRecord], language: str) -> Iterator[str]:
@@ -130,18 +161,32 @@ def _stay(stay: Stay, known: Mapping[str, PersonRecord], language: str) -> Itera
 
 
 def _sheet(
-    args: argparse.Namespace, stays: Sequence[Stay], known: Mapping[str, PersonRecord], written: int | None
+    args: argparse.Namespace,
+    stays: Sequence[Stay],
+    blind: Sequence[Unknown],
+    known: Mapping[str, PersonRecord],
+    written: int | None,
 ) -> Sheet:
     heads = {"since": "short", "until": "short", "person": "", "grade": "grade", "rests_on": "words", "ended": ""}
     count = Both.of("views.stays_are", count=len(stays))
     return Sheet(
         title=Both.of("views.title_who"),
-        facts=facts(args, Both(plain(args.seat)), interval(args.since, args.until), count, written),
+        facts=[
+            *facts(args, Both(plain(args.seat)), interval(args.since, args.until), count, written),
+            *_unknown(blind),
+        ],
         columns=[Column(Both.of(f"views.{head}"), kind) for head, kind in heads.items()],
         rows=[_cells(stay, known) for stay in sorted(stays, key=lambda stay: (stay.since_ms, stay.first))],
-        empty=Both.of("views.empty_who"),
+        empty=Both.of("who.unknown_empty" if blind else "views.empty_who"),
         notes=[Both.of("views.note_grade"), Both.of("views.note_clock")],
     )
+
+
+def _unknown(blind: Sequence[Unknown]) -> list[tuple[Both, Both]]:
+    """Return the unknown times, a line each; on paper so many of them that the page is still read."""
+    shown = [both(partial(_blind, each)) for each in blind[:MOST_UNKNOWN]]
+    more = [Both.of("who.unknown_more", count=len(blind) - MOST_UNKNOWN)] if len(blind) > MOST_UNKNOWN else []
+    return [(Both.of("who.unknown_head"), each) for each in (*shown, *more)]
 
 
 def _cells(stay: Stay, known: Mapping[str, PersonRecord]) -> list[Both]:

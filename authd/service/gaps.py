@@ -23,6 +23,15 @@ JUMP_MS: Final = 2_000
 """A wall clock that moves by more against the boot clock between two looks was set; less keeps it right."""
 
 
+def heard(folder: Path, now_ms: int) -> int:
+    """Return when authd was last heard of beside the rows of its ledger's folder: wall-clock ms, now while it runs."""
+    try:
+        alive = int((folder / ALIVE_FILE).stat().st_mtime * 1000)
+    except OSError:
+        return 0
+    return now_ms if 0 <= now_ms - alive <= 2_000 * LOOK_S * ALIVE_EVERY else alive
+
+
 class Gaps:
     """Says at the start how long nobody was there, and afterwards when the clock jumps."""
 

@@ -100,9 +100,24 @@ def test_who_answers_in_the_callers_language_as_every_other_verb_does(
 
 
 def test_who_says_when_nobody_was_there(run: Run) -> None:
-    before = ("--from", "2001-01-01T09:00", "--to", "2001-01-01T10:00")
-    code, out, _ = run("who", "--seat", "counter-1", *before, "--lang", "en")
-    assert (code, out.count("nobody"), len(out.splitlines())) == (0, 1, 2)
+    between = ("--from", "2025-11-22T00:10:05+00:00", "--to", "2025-11-22T00:10:50+00:00")
+    code, out, _ = run("who", "--seat", "counter-1", *between, "--lang", "en")
+    assert (code, out.count("nobody"), out.count("not known"), len(out.splitlines())) == (0, 1, 0, 2)
+
+
+@pytest.mark.parametrize(
+    ("since", "until", "why"),
+    [
+        ("2001-01-01T09:00", "2001-01-01T10:00", "the ledger, or what is kept of it, begins here (#1)"),
+        ("2025-11-22T01:00:00+00:00", "2025-11-22T02:00:00+00:00", "nothing newer was heard"),
+        ("2999-01-01T09:00", "2999-01-01T10:00", "still to come"),
+    ],
+)
+def test_who_calls_nobodys_only_what_the_ledger_knows(run: Run, since: str, until: str, why: str) -> None:
+    """A time before the ledger, one behind a copy's last row, and one that has not been yet."""
+    code, out, _ = run("who", "--seat", "counter-1", "--from", since, "--to", until, "--lang", "en")
+    assert (code, out.count("nobody"), out.count("not known")) == (0, 0, 1)
+    assert why in out
 
 
 def test_a_seat_that_nobody_knows_is_no_answer(run: Run) -> None:
@@ -113,8 +128,10 @@ def test_a_seat_that_nobody_knows_is_no_answer(run: Run) -> None:
 
 def test_who_as_json_has_a_stay_a_line(run: Run) -> None:
     code, out, _ = run("who", "--seat", "counter-1", "--from", FROM, "--to", TO, "--json")
-    first, second = (json.loads(line) for line in out.splitlines())
+    first, second, unknown = (json.loads(line) for line in out.splitlines())
     assert code == 0
+    assert first.keys() == second.keys() == unknown.keys()
+    assert (first["unknown"], unknown["unknown"], unknown["subject"]) == (None, "after", None)
     assert (first["person"]["name"], first["grade"], first["reason"], first["seconds"]) == (
         "佐藤 花子",
         "B",

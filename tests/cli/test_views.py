@@ -210,7 +210,10 @@ def test_who_on_paper(run: Run, tmp_path: Path) -> None:
     assert html.count('<td class="grade">B</td>') == 1
     before = ("--from", "2001-01-01T09:00", "--to", "2001-01-01T10:00")
     assert run("who", "--seat", "counter-1", *before, "--html", str(page))[0] == 0
-    assert "Nobody was at this seat" in page.read_text(encoding="utf-8")
+    html = page.read_text(encoding="utf-8")
+    assert "Nobody was at this seat" not in html, "the ledger begins later"
+    assert "The ledger names nobody at this seat" in html
+    assert "not known: the ledger, or what is kept of it, begins here (#1)" in html
 
 
 def test_without_a_browser_it_says_what_to_do(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

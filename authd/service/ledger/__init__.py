@@ -12,6 +12,7 @@ from authd.service.ledger.record import Placed, Recorded
 from authd.service.ledger.sealing import seal_file
 from authd.service.ledger.segment import FORMAT
 from authd.service.ledger.trouble import LedgerDamaged, LedgerFormat, Trouble
+from authd.service.ledger.unknown import Unknown, Why, unknown
 from authd.service.ledger.verify import Finding, Flaw, Verdict, verify
 
 __all__ = [
@@ -32,7 +33,9 @@ __all__ = [
     "Standing",
     "Stay",
     "Trouble",
+    "Unknown",
     "Verdict",
+    "Why",
     "checker",
     "open_checkpoint",
     "presence",
@@ -41,5 +44,6 @@ __all__ = [
     "prove_growth",
     "published",
     "seal_file",
+    "unknown",
     "verify",
 ]

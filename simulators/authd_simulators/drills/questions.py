@@ -42,7 +42,7 @@ class Asked:
 
 async def who(play: Play, seat: str, during: str, people: Sequence[str], grade: str = "B") -> Answer:
     """Who was at a seat during an interval."""
-    stays = await play.asked("who", "--seat", seat, *play.interval(during))
+    stays = [stay for stay in await play.asked("who", "--seat", seat, *play.interval(during)) if stay["subject"]]
     right = [stay["subject"] for stay in stays] == [play.subject(role) for role in people]
     right = right and all(stay["grade"] == grade and stay["since"] for stay in stays)
     lines = [f"{stay['person']['name']} {_clock(stay['since'])} - {_clock(stay['until'])}" for stay in stays]
@@ -52,10 +52,11 @@ async def who(play: Play, seat: str, during: str, people: Sequence[str], grade: 
 
 async def cleared(play: Play, seat: str, during: str, who: str) -> Answer:
     """Somebody who works there, but was not there then."""
-    then = {stay["subject"] for stay in await play.asked("who", "--seat", seat, *play.interval(during))}
+    there = await play.asked("who", "--seat", seat, *play.interval(during))
+    then = {stay["subject"] for stay in there}
     day = {stay["subject"] for stay in await play.asked("who", "--seat", seat, *play.interval("day"))}
     person, subject = play.staff(who), play.subject(who)
-    right = subject in day and subject not in then
+    right = subject in day and subject not in then and not any(stay["unknown"] for stay in there)
     ja, en = f"{person.name} はその間この席にいない", f"{who} was not at this seat then"
     return _answer(ja, en, right, f"authd who --seat {seat} --from --to")
 
