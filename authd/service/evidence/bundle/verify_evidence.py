@@ -1186,8 +1186,10 @@ WORDS: dict[str, tuple[str, str]] = {
         "the signature behind a grade A itself (it is as the ledger says)",
     ),
     "no_report": (
-        "業務システムが authd に報告しなかった閲覧、authd につながっていないシステム、ほかの端末、紙や電話",
-        "views that a system did not report to authd, systems that are not linked, other machines, paper and telephone",
+        "業務システムが authd に報告しなかった閲覧、authd につながっていないシステム、ほかの端末、紙や電話、"
+        "authd が動いていない間のこと",
+        "views that a system did not report to authd, systems that are not linked, other machines, paper and "
+        "telephone, whatever was done while authd did not run",
     ),
     "no_printed": (
         "持ち出されたデータ、印刷物、画面の写真を後で見たこと",
