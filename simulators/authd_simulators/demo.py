@@ -9,6 +9,7 @@ import sys
 
 from authd.client import DoorError
 from authd_simulators import ending
+from authd_simulators.ground import NoGround
 from authd_simulators.keyring import PIN
 from authd_simulators.stage import Ports, Stage, StageError, free_ports
 
@@ -63,15 +64,18 @@ def run(args: argparse.Namespace) -> int:
 
             return ending.run(play(args.logins, json_lines=args.json), ended=INTERRUPTED)
         return ending.run(_play(), ended=OK)
+    except NoGround as error:
+        print(f"authd demo: {error}", file=sys.stderr)
+        return WRONG
     except (StageError, DoorError) as error:  # a touch that came too late, on a machine that does much else
         print(f"authd demo: {error}; call it again / もう一度実行してください", file=sys.stderr)
         return WRONG
 
 
 async def _play() -> int:
-    ports = _ports()
+    stage = Stage(_ports(), pages=True, keys=True, further=True, say=_progress)
     try:
-        async with Stage(ports, pages=True, keys=True, further=True, say=_progress) as stage:
+        async with stage:
             print(_ready(stage), flush=True)
             await asyncio.Event().wait()  # for ever: a signal ends it
     finally:

@@ -9,6 +9,7 @@ from pathlib import Path
 from authd.client import ClientError
 from authd_simulators import ending
 from authd_simulators.drills.scenario import NAMES, BadScenario
+from authd_simulators.ground import NoGround
 from authd_simulators.stage import StageError
 
 EPILOG = """\
@@ -44,6 +45,9 @@ def run(args: argparse.Namespace) -> int:
     """Replay the incident; prints what happens on standard error and the figures on standard output."""
     try:
         return ending.run(_play(args.incident, args.story), ended=130)
+    except NoGround as error:
+        print(f"authd drill: {error}", file=sys.stderr)
+        return 1
     except (StageError, BadScenario, ClientError, TimeoutError) as error:
         print(f"{args.incident}: {type(error).__name__}: {error}", file=sys.stderr)
         return 1

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from authd.client.values import Means
+from authd_simulators import ground
 from authd_simulators.private_pcscd import Pcscd, missing
 
 CARD_PIN = "123456"
@@ -58,6 +59,11 @@ class FurtherDevices:
         if not (FPRINTD.exists() and dbus):
             self.lacking.append(
                 "指紋装置はありません(fprintdがない)。 No fingerprint reader: fprintd is not installed."
+            )
+            return
+        if not ground.named():
+            self.lacking.append(
+                "指紋装置はありません(アカウントに名前がない)。 No fingerprint reader: this account has no name."
             )
             return
         toml = ('driver = "fprintd"', f"bus = {json.dumps(str(self.fprint / 'bus.sock'))}")

@@ -12,7 +12,6 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import ExitStack, aclosing, suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from typing import Any, Self, TypeVar
 
 from authd import client
 from authd.client.values import Means
+from authd_simulators import ground
 from authd_simulators.control import command
 from authd_simulators.further import Further, FurtherDevices
 from authd_simulators.keyring import PIN, Keyring, SimulatedKey, key
@@ -111,7 +111,10 @@ def _listener() -> socket.socket:
 
 
 class Stage:
-    """Two seats, their devices, their people. Leaving it ends every process and removes the folder it made."""
+    """Two seats, their devices, their people. Leaving it ends every process and removes the folder it made.
+
+    Making and entering it raise `NoGround` where the account, the folder or the disk's room is not enough for it.
+    """
 
     def __init__(
         self,
@@ -130,7 +133,7 @@ class Stage:
     ) -> None:
         self.ports, self.pages, self.web, self.seats, self.say = ports, pages, web or pages, tuple(seats), say
         self.people: tuple[Staff, ...] = population(people)
-        self.folder = folder or Path(tempfile.mkdtemp(prefix="authd-"))
+        self.folder = folder or ground.folder()
         self.systems = tuple(systems) or (RESIDENTS,)
         self.desktops = tuple(desktops)
         """Seats that nobody can log in at without an agent: not the first, where people are enrolled."""
@@ -149,10 +152,21 @@ class Stage:
     async def __aenter__(self) -> Self:
         try:
             await self._set_up()
-        except BaseException:
+        except BaseException as error:
+            ill = self._ill_ground(error)
             await self.close()
+            if ill is not None:
+                raise ill from error
             raise
         return self
+
+    def _ill_ground(self, error: BaseException) -> ground.NoGround | None:
+        """Return what is wrong with the machine, where that is why it failed; asked while the folder is still there."""
+        if not isinstance(error, Exception):
+            return None
+        if (full := ground.spent(self.folder)) is not None:
+            return full
+        return ground.why(error) if isinstance(error, OSError) and error.filename else None
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -213,7 +227,8 @@ class Stage:
         if arguments := self.further.fingerprint_service():
             await self.start("fprint", arguments)
         for each in self.further.found:
-            await self.wait_for(partial(_obeys, each.control), f"the simulated {each.name}")
+            own = self.processes.get("fprint") if each.means == "fingerprint" else None
+            await self.wait_for(partial(_obeys, each.control), f"the simulated {each.name}", own)
         return [word for each in self.further.found for word in ("--remote", f"{each.name}={each.control}")]
 
     async def start_key(self, held: SimulatedKey) -> None:
