@@ -96,6 +96,8 @@ def read(path: Path, most: int, owner: os.stat_result | None) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (os.O_NOFOLLOW if owner else 0))
     except FileNotFoundError:
         raise Missing(f"{path}: is missing; put it back") from None
+    except PermissionError:
+        raise VaultError(f"{path}: may not be read; run this as root or as the account of its owner") from None
     except OSError as error:
         raise VaultError(f"{path}: cannot be opened: {error.strerror}") from error
     with os.fdopen(descriptor, "rb") as file:

@@ -146,7 +146,8 @@ def _text(path: Path) -> str:
             data = file.read(LONGEST + 1)
     except (OSError, ValueError) as error:
         why = error.strerror if isinstance(error, OSError) else error
-        raise BadText(str(path), 1, f"expected a readable file: {why}") from error
+        more = "; run this as root or as the account of authd" if isinstance(error, PermissionError) else ""
+        raise BadText(str(path), 1, f"expected a readable file: {why}{more}") from error
     if len(data) > LONGEST:
         raise BadText(str(path), 1, f"expected at most {LONGEST} bytes")
     try:

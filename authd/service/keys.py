@@ -14,6 +14,7 @@ The folders are 0700 and the files 0600, and belong to the account that uses the
 from __future__ import annotations
 
 import os
+import pwd
 import re
 import secrets
 import stat
@@ -212,6 +213,8 @@ def _open(path: Path, size: int | None) -> int:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         raise KeyFault(f"{path}: is missing; run authd init on a new host, else put the original back") from None
+    except PermissionError:
+        raise KeyFault(_closed(path)) from None
     except OSError as error:
         raise KeyFault(f"{path}: cannot be opened: {error.strerror}") from error
     try:
@@ -233,11 +236,34 @@ def _check_file(path: Path, found: os.stat_result, size: int | None) -> None:
 def _check_folder(path: Path) -> None:
     try:
         found = path.lstat()
+    except FileNotFoundError:
+        raise KeyFault(f"{path}: is missing; run authd init on a new host, else put the original back") from None
+    except PermissionError:
+        raise KeyFault(_closed(path)) from None
     except OSError as error:
-        raise KeyFault(f"{path}: is missing; run authd init ({error.strerror})") from error
+        raise KeyFault(f"{path}: cannot be opened: {error.strerror}") from error
     if not stat.S_ISDIR(found.st_mode):
         raise KeyFault(f"{path}: must be a folder")
     _check_owner(path, found, "0700")
+
+
+def _closed(path: Path) -> str:
+    """Say that this account may not look there, and which one may: the owner of what is nearest and can be seen."""
+    for place in (path, *path.parents):
+        try:
+            owner = _account(place.lstat().st_uid)
+        except OSError:
+            continue
+        whom = "root" if owner == "root" else f"root or {owner}"
+        return f"{path}: may not be read by {_account(os.geteuid())}; run this as {whom}: runuser -u {owner} -- authd"
+    return f"{path}: may not be read by {_account(os.geteuid())}; run this as root"
+
+
+def _account(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"uid {uid}"
 
 
 def _check_owner(path: Path, found: os.stat_result, wanted: str) -> None:

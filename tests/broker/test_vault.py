@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from authd.broker import files
 from authd.broker.secret import Secret, Shape
 from authd.broker.vault import NotSealed, Vault, VaultError
 
@@ -221,3 +222,13 @@ def test_a_change_that_fails_leaves_what_was_there(vault: Vault, monkeypatch: py
     assert vault.get(NAME).reveal() == "old"
     assert not vault.about(NAME).pending
     assert not list(vault.folder.glob(".*.draft"))
+
+
+def test_a_file_that_may_not_be_read_is_not_called_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(VaultError, match="may not be read; run this as root or as the account of its owner") as raised:
+        files.read(tmp_path / "master.key", 32, None)
+    assert not isinstance(raised.value, files.Missing)

@@ -267,3 +267,12 @@ def test_no_text_breaks_a_check(text: str) -> None:
 def test_no_bytes_raise_anything_but_the_one_error(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     with suppress(ConfigError):
         read(tmp_path_factory.mktemp("config"), LEAST.encode() + data)
+
+
+def test_a_file_that_may_not_be_read_says_as_whom_to_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(ConfigError, match="Permission denied; run this as root or as the account of authd"):
+        load(tmp_path / "authd.toml")

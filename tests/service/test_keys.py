@@ -104,6 +104,55 @@ def test_a_missing_key_is_not_silently_replaced(keys: Keys) -> None:
         keys.open_host_key()
 
 
+@pytest.mark.parametrize("lost", ["keys", "."])
+def test_a_key_that_may_not_be_read_is_not_called_missing(keys: Keys, lost: str) -> None:
+    """Closed by its folder or by the state folder; the account that owns it is named."""
+    said = _as_another(keys, keys.folder.parent / lost)
+    assert "is missing" not in said
+    assert "authd init" not in said
+    assert "may not be read by uid 54321; run this as root: runuser -u root -- authd" in said
+
+
+def test_a_key_that_is_closed_itself_is_not_called_missing(keys: Keys, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> int:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "open", refuse)
+    with pytest.raises(KeyFault, match=r"host\.key: may not be read by .+; run this as "):
+        keys.open_host_key()
+
+
+def test_a_folder_that_is_not_there_is_called_missing_by_everybody(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    with pytest.raises(KeyFault, match=r"keys: is missing; run authd init on a new host"):
+        Keys(tmp_path).record_key()
+
+
+def _as_another(keys: Keys, closed: Path) -> str:
+    """Return what an account of no name is told, in a process of its own; only this place is closed to it."""
+    if os.geteuid():
+        pytest.skip("only root can be another account")
+    for place in (keys.folder.parent, *keys.folder.parent.parents[:2], keys.folder, *keys.folder.iterdir()):
+        place.chmod(0o755)
+    closed.chmod(0o600 if closed.is_file() else 0o700)
+    reading, writing = os.pipe()
+    if child := os.fork():
+        os.close(writing)
+        with os.fdopen(reading, encoding="utf-8") as pipe:
+            said = pipe.read()
+        os.waitpid(child, 0)
+        return said
+    try:
+        os.setgroups([])
+        os.setresgid(54321, 54321, 54321)
+        os.setresuid(54321, 54321, 54321)
+        os.close(keys.open_host_key())
+    except BaseException as error:  # of the child, which must not return
+        os.write(writing, repr(error).encode())
+    finally:
+        os._exit(0)
+
+
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", "A", "a\n", "-a", "é", "x" * 65, "a\0b"])
 def test_a_name_is_never_a_path(keys: Keys, name: str) -> None:
     with pytest.raises(KeyFault, match="a key's name"):
