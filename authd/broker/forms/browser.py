@@ -10,7 +10,7 @@ import urllib.request
 from collections.abc import Mapping
 from http.cookiejar import Cookie, CookieJar, DefaultCookiePolicy
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Final, cast
 
 from authd.broker.forms.page import MOST_BYTES, Form, Page, read
 
@@ -53,21 +53,25 @@ class Browser:
     def submit(self, page: Page, form: Form, typed: Mapping[str, str]) -> Page:
         """Send a form as a browser would, in its page's own letters. Raises `Unreachable`."""
         fields = urllib.parse.urlencode({**form.fields, **typed}, encoding=page.charset, errors="xmlcharrefreplace")
-        return self._fetch(urllib.parse.urljoin(page.path, form.action or page.path), fields.encode("ascii"))
+        return self._fetch(_joined(page.path, form.action or page.path), fields.encode("ascii"))
 
     def _fetch(self, path: str, data: bytes | None) -> Page:
-        url = urllib.parse.urljoin(self.origin, path)
+        url = _joined(self.origin, path)
         if not _within(self.origin, url):
             raise Unreachable("it leads to another origin")
         request = urllib.request.Request(url, data)  # noqa: S310 (of this origin, which is http or https)
         try:
-            with self._opener.open(request, timeout=self._timeout) as answer:
-                return self._page(answer, answer.status)
-        except urllib.error.HTTPError as error:
-            with error:
-                return self._page(error, error.code)
+            with self._answer(request) as answer:
+                return self._page(answer, answer.status or 0)
         except (OSError, http.client.HTTPException, ValueError) as error:
             raise Unreachable(f"it does not answer: {type(error).__name__}") from None
+
+    def _answer(self, request: urllib.request.Request) -> http.client.HTTPResponse | urllib.error.HTTPError:
+        """Return what comes, the page of an error too: old applications say much on one."""
+        try:
+            return cast("http.client.HTTPResponse", self._opener.open(request, timeout=self._timeout))
+        except urllib.error.HTTPError as error:
+            return error
 
     def _page(self, answer: http.client.HTTPResponse | urllib.error.HTTPError, status: int) -> Page:
         body = answer.read(MOST_BYTES + 1)
@@ -88,6 +92,14 @@ def origin_of(url: str) -> str:
     except ValueError:
         return ""
     return f"{parts.scheme}://{parts.hostname}:{port}" if parts.scheme in ("http", "https") and parts.hostname else ""
+
+
+def _joined(base: str, where: str) -> str:
+    """Return where a link of the page leads. Raises `Unreachable` for what is no address."""
+    try:
+        return urllib.parse.urljoin(base, where)
+    except ValueError:
+        raise Unreachable("it leads to no address") from None
 
 
 def _within(origin: str, url: str) -> bool:

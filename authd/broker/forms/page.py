@@ -12,6 +12,8 @@ MOST_BYTES: Final = 1_048_576
 MOST_FORMS: Final = 32
 MOST_FIELDS: Final = 200
 _META: Final = re.compile(rb"<meta[^>]{0,200}charset\s*=\s*[\"']?([A-Za-z0-9_-]{1,40})", re.IGNORECASE)
+_ENDLESS: Final = re.compile(r"&#[0-9]{100,};?")
+"""The number of no letter. Python refuses to read one of more than 4300 digits, with `ValueError`."""
 _SENT: Final = ("hidden", "text", "password", "")
 _CODECS: Final = {
     **dict.fromkeys(("shift-jis", "sjis", "x-sjis", "windows-31j", "cp932", "ms932"), "cp932"),
@@ -51,7 +53,7 @@ def read(status: int, path: str, declared: str, body: bytes, usual: str = "utf-8
     charset = _known(declared or (meta[1].decode("ascii") if meta else ""), usual)
     text = body[:MOST_BYTES].decode(charset, "replace")
     reader = _Forms()
-    reader.feed(text)
+    reader.feed(_ENDLESS.sub("\ufffd", text))
     return Page(status, path, text, charset, tuple(reader.found))
 
 
@@ -69,6 +71,10 @@ class _Forms(HTMLParser):
         super().__init__(convert_charrefs=True)
         self.found: list[Form] = []
         self._open: Form | None = None
+
+    def parse_marked_section(self, i: int, report: bool = True) -> int:
+        """Pass over `<![x[`, as browsers do: to the next `>`. Python's own asks for words that XML has there."""
+        return self.parse_bogus_comment(i, report)
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         told = {name: value or "" for name, value in attrs}

@@ -1,3 +1,5 @@
+import socket
+import threading
 from collections.abc import Generator
 from pathlib import Path
 
@@ -96,6 +98,34 @@ def test_a_page_without_end_and_a_server_that_is_gone(web: OldWeb) -> None:
         Browser("http://127.0.0.1:9", 1.0).get("/")
 
 
+@pytest.mark.parametrize("where", ["//[", "http://[x/", "//[::1"])
+def test_a_form_that_leads_to_no_address(web: OldWeb, where: str) -> None:
+    """It ended the broker: nobody but `Unreachable` was expected at a sign-off."""
+    form = f'<form action="{where}" method="post"><input name="pw"></form>'
+    web.broken = lambda path: ("200 OK", [], form)
+    with pytest.raises(Unreachable, match="no address"):
+        Legacy(system(web), HERE).sign_on("staff_1042", Secret(KNOWN))
+
+
+@pytest.mark.parametrize("status", [b"200 OK", b"500 Internal Server Error"])
+def test_a_page_that_breaks_off(status: bytes) -> None:
+    """That of an error raised IncompleteRead, or a time-out: nobody expected it."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        answer = b"HTTP/1.1 " + status + b"\r\nTransfer-Encoding: chunked\r\n\r\nff\r\ncut"
+        told = threading.Thread(target=_tell, args=(listener, answer))
+        told.start()
+        with pytest.raises(Unreachable, match="IncompleteRead"):
+            Browser(f"http://127.0.0.1:{listener.getsockname()[1]}", 60.0).get("/")
+        told.join()
+
+
+def _tell(listener: socket.socket, answer: bytes) -> None:
+    caller, _ = listener.accept()
+    with caller:
+        caller.recv(65_536)
+        caller.sendall(answer)
+
+
 def test_redirects_in_a_circle_end(web: OldWeb) -> None:
     web.broken = lambda path: ("302 Found", [("Location", "/again")], "")
     assert Browser(web.origin, 5.0).get("/").status == 302
@@ -113,6 +143,13 @@ def test_settings_that_cannot_be_meant(web: OldWeb, changes: dict[str, object]) 
 @given(st.binary(max_size=400), st.sampled_from(["", "utf-8", "Shift_JIS", "zip", "idna", "utf-16", "\0", "x" * 50]))
 def test_any_bytes_make_some_page(body: bytes, declared: str) -> None:
     read(200, "/", declared, body + b"<form><input name=a><form action='\xff'><input name=b type=")
+
+
+@pytest.mark.parametrize("odd", ["<![x[", "<![x[ a ]]>", "<![CDATA[>", "&#" + "0" * 5_000, "&#" + "9" * 5_000 + ";"])
+def test_what_python_s_own_parser_does_not_expect(odd: str) -> None:
+    """It raised AssertionError and ValueError; a browser passes over it."""
+    page = read(200, "/", "utf-8", f"<form><input name=a>{odd}><input name=b>".encode())
+    assert [dict(form.fields) for form in page.forms] == [{"a": "", "b": ""}]
 
 
 def test_origins() -> None:
