@@ -34,6 +34,7 @@ GROUND: Final = b"\x12\x0d\x0a\x00"
 """Opaque: XRGB8888, little endian."""
 DISPLAY: Final = 1
 ANSWER_S: Final = 3.0
+ODD: Final = "the compositor speaks something else"
 
 
 class NoWayland(BadSettings):
@@ -92,12 +93,20 @@ class Wire:
             thing, word = struct.unpack_from("=II", self._heard)
             length = word >> 16
             if length < 8:
-                raise NoWayland("the compositor speaks something else")
+                raise NoWayland(ODD)
             if len(self._heard) < length:
                 break
             found.append((thing, word & 0xFFFF, bytes(self._heard[8:length])))
             del self._heard[:length]
         return found
+
+
+def _words(form: str, arguments: bytes, at: int = 0) -> tuple[int, ...]:
+    """Read some of an event's arguments. Raises `NoWayland` where there are fewer."""
+    try:
+        return struct.unpack_from(form, arguments, at)
+    except struct.error:
+        raise NoWayland(ODD) from None
 
 
 @dataclass(slots=True)
@@ -108,10 +117,10 @@ class Registry:
     offers: dict[str, list[tuple[int, int]]] = field(default_factory=dict[str, list[tuple[int, int]]])
 
     def note(self, arguments: bytes) -> None:
-        """Take one `global` event."""
-        name, length = struct.unpack_from("=II", arguments)
+        """Take one `global` event. Raises `NoWayland`."""
+        name, length = _words("=II", arguments)
         interface = arguments[8 : 8 + length - 1].decode("ascii", "replace")
-        (version,) = struct.unpack_from("=I", arguments, 8 + (length + 3) // 4 * 4)
+        (version,) = _words("=I", arguments, 8 + (length + 3) // 4 * 4)
         self.offers.setdefault(interface, []).append((name, version))
 
 
@@ -190,7 +199,7 @@ class Lock:
         """Take what the compositor has said. Raises `NoWayland`."""
         for thing, opcode, arguments in self._wire.receive():
             if thing in self._surfaces:
-                self._draw(thing, *struct.unpack("=III", arguments))
+                self._draw(thing, *_words("=III", arguments))
             elif thing == self._lock:
                 self.locked, self.refused = opcode == 0, opcode == 1
             elif thing == self._registry.id and opcode == 0:

@@ -90,8 +90,7 @@ class Compositor:
                 elif pool and thing not in (pool, cover) and opcode == 6:
                     self.committed.set()
 
-    @staticmethod
-    def _say(line: socket.socket, thing: int, opcode: int, body: bytes) -> None:
+    def _say(self, line: socket.socket, thing: int, opcode: int, body: bytes) -> None:
         line.sendall(struct.pack("=II", thing, (8 + len(body)) << 16 | opcode) + body)
 
 
@@ -104,6 +103,25 @@ def test_a_compositor_without_the_protocol_is_refused_in_a_sentence(folder: Path
     compositor = Compositor(folder, OFFERS[:3])
     with pytest.raises(NoWayland, match=r"sway 1\.7 has no ext-session-lock, .* or an X11 desktop"):
         WaylandScreen.of({**compositor.environment, "XDG_CURRENT_DESKTOP": "sway 1.7"})
+    compositor.close()
+
+
+class Odd(Compositor):
+    """Says so much of everything, and no more."""
+
+    def __init__(self, folder: Path, length: int) -> None:
+        self._length = length
+        super().__init__(folder, OFFERS)
+
+    def _say(self, line: socket.socket, thing: int, opcode: int, body: bytes) -> None:
+        super()._say(line, thing, opcode, body[: self._length])
+
+
+@pytest.mark.parametrize("length", [0, 4, 8, 12])
+def test_a_compositor_that_speaks_something_else_is_refused_in_a_sentence(folder: Path, length: int) -> None:
+    compositor = Odd(folder, length)
+    with pytest.raises(NoWayland, match="speaks something else"):
+        WaylandScreen.of(compositor.environment)
     compositor.close()
 
 
