@@ -84,7 +84,12 @@ async def test_the_stored_bytes_are_what_is_read_and_hashed(tmp_path: Path) -> N
     assert row.bytes.startswith(b'{"seq":1,"wall":1763769600000,"boot":"boot-1","at":0,"kind":"session.started"')
 
 
-@pytest.mark.parametrize("raw", [b"", b"{}", b"\xff", b"[]", b'{"seq":1,"wall":1,"boot":"","at":0,"kind":"joke"}'])
+DEEP = b'{"x":' + b"[" * 60_000
+
+
+@pytest.mark.parametrize(
+    "raw", [b"", b"{}", b"\xff", b"[]", b'{"seq":1,"wall":1,"boot":"","at":0,"kind":"joke"}', DEEP]
+)
 def test_what_is_no_row_is_refused(raw: bytes) -> None:
     with pytest.raises(BadRow):
         decode(raw)

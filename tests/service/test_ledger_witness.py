@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from authd.core.complete import Span
 from authd.core.model import Entry, Kind, Value
 from authd.core.tlog import (
     WITNESS,
@@ -26,9 +27,11 @@ from authd.core.tlog import (
 from authd.service.ledger import KeySigner, Reader, checker, open_checkpoint, verify
 from authd.service.ledger.head import published
 from authd.service.ledger.proofs import prove
+from authd.service.ledger.record import encode
+from authd.service.ledger.seals import data_of
 from authd.service.ledger.segment import segments
 from authd.service.ledger.source import Folder, SourceGone, Tiles, export, unbundled
-from authd.service.ledger.witness import Doubt, Doubted, witness
+from authd.service.ledger.witness import Audit, Doubt, Doubted, Memory, witness
 from authd.service.sqlite import connect
 from tests.service.ledgers import OTHER, SIGNER, entry, opened, started
 
@@ -155,6 +158,22 @@ async def test_the_memory_of_another_ledger_is_not_taken(tmp_path: Path) -> None
     (tmp_path / "state").write_text("{}")
     with pytest.raises(Doubted, match="not a witness's memory"):
         look(tmp_path / "ledger", tmp_path / "state")
+
+
+@pytest.mark.parametrize("raw", [b"", b"{}", b'{"x":' + b"[" * 60_000])
+def test_what_is_no_row_is_doubted(raw: bytes) -> None:
+    """A deep one raised RecursionError: the witness ended, and did not say why."""
+    with pytest.raises(Doubted, match="the row at leaf 0"):
+        Audit.of(Memory("origin")).row(0, raw)
+
+
+def test_a_seal_over_what_is_no_row_is_doubted() -> None:
+    audit = Audit.of(Memory("origin"))
+    audit.row(0, b'{"kind":"x","wall":1,"x":' + b"[" * 400 + b"]" * 400 + b',"subject":7}')
+    span = Span(0, 1, 0, 0, 1, leaf_hash(b""))
+    seal = encode(2, 1, "", Entry(Kind.LEDGER_SEALED, data=data_of(span, 1, leaf_hash(b""))))
+    with pytest.raises(Doubted, match="the span that #2 seals"):
+        audit.row(1, seal)
 
 
 class Quiet(SimpleHTTPRequestHandler):

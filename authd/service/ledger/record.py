@@ -116,7 +116,7 @@ def decode(raw: bytes) -> Recorded:
     """Read a row back. Raises `BadRow`."""
     try:
         row = _decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise BadRow(str(error)) from error
     return Recorded(row.seq, row.wall, _entry(row), raw, row.boot)
 

@@ -22,6 +22,7 @@ from authd.core.complete import ENTRY_SIZE, KEY_SIZE, Span, both, entry, key_of,
 from authd.core.tlog import HASH_SIZE, Tree, leaf_hash, root_of
 from authd.service.ledger.ahead import Part, read
 from authd.service.ledger.head import sync_folder
+from authd.service.ledger.record import BadRow
 
 SPAN = 65_536
 """Rows of a span, unless somebody asks for the newest rows sooner."""
@@ -55,7 +56,15 @@ class _Slim(msgspec.Struct, frozen=True, gc=False):
     data: _Data = _Data()
 
 
-_slim = msgspec.json.Decoder(_Slim).decode
+_decode = msgspec.json.Decoder(_Slim).decode
+
+
+def _slim(raw: bytes) -> _Slim:
+    """Raises `BadRow`."""
+    try:
+        return _decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRow(str(error)) from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +131,7 @@ def build(rows: Iterable[Row], pause: Pause = lambda: None) -> tuple[Sorted, byt
     """Sort the entries of rows that follow each other; return them also joined, as `store` wants them.
 
     `pause` is called after every millisecond of work or so. Sorted in 256 heaps by the first byte, so that no step
-    holds the interpreter for long. Raises ValueError without rows.
+    holds the interpreter for long. Raises ValueError without rows, `BadRow`.
     """
     heaps: list[list[bytes]] = [[] for _ in range(256)]
     walls, leaf, first = list[int](), -1, -1
@@ -142,7 +151,7 @@ def build(rows: Iterable[Row], pause: Pause = lambda: None) -> tuple[Sorted, byt
 
 
 def places_of(leaf: int, raw: bytes) -> tuple[int, list[bytes]]:
-    """Return a row's wall-clock ms, and its entries."""
+    """Return a row's wall-clock ms, and its entries. Raises `BadRow`."""
     row = _slim(raw)
     return row.wall, _entries(row, leaf)
 

@@ -101,7 +101,7 @@ class Audit:
             raise Doubted(Doubt.UNSEALED, f"{len(self.rows)} rows behind leaf {self.covered.size}")
         if self.tree.size == self.memory.size and self.tree.root().hex() != self.memory.root:
             raise Doubted(Doubt.CHANGED, f"among the first {self.tree.size} rows")
-        if leaf >= self.memory.size and _kind(raw).kind == Kind.LEDGER_SEALED:  # those before are counted
+        if leaf >= self.memory.size and _sealed(leaf, raw):  # those before are counted
             self._seal(leaf, raw)
 
     def _seal(self, leaf: int, raw: bytes) -> None:
@@ -110,7 +110,10 @@ class Audit:
         except (NotComplete, BadRow) as error:
             raise Doubted(Doubt.INDEX, f"the row at leaf {leaf}: {error}") from error
         inside = [row for row in self.rows if row[0] < seal.span.stop]
-        made, _ = build(((at, row) for at, row, _ in inside))
+        try:
+            made, _ = build(((at, row) for at, row, _ in inside))
+        except ValueError as error:  # no row, or what is none
+            raise Doubted(Doubt.ROWS, f"the span that #{seal.seq} seals: {error}") from error
         self.headers.append(made.span.hash())
         said = (seal.span, seal.spans, seal.index)
         if said != (made.span, self.headers.size, self.headers.root()) or seal.span.stop > leaf:
@@ -131,6 +134,14 @@ class Audit:
             self.headers.size,
             self.headers.dump().hex(),
         )
+
+
+def _sealed(leaf: int, raw: bytes) -> bool:
+    """Whether it is a row that seals a span. Raises `Doubted`."""
+    try:
+        return _kind(raw).kind == Kind.LEDGER_SEALED
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise Doubted(Doubt.ROWS, f"the row at leaf {leaf}: {error}") from error
 
 
 def witness(source: Source, name: str, public_key: bytes, state: Path, signer: Signer, seconds: int) -> str:
