@@ -50,6 +50,8 @@ MOST_JSON = 16 << 20
 MOST_LINES = 1_000
 """Lines of the answer on a printed page; the rows themselves are all in the bundle."""
 ROW_LIMIT = 65_536
+MOST_NOTE = 65_536
+"""Bytes of a checkpoint with its signatures, each of which takes milliseconds to check."""
 BLOCK = 65_536
 """Bytes of a member that one hash of the manifest covers, so that a changed byte is found within them."""
 LONGEST_MS = 13 * 3_600_000
@@ -320,6 +322,8 @@ def read_key(text: str) -> Key:
 def read_note(place: str, note: bytes, log: Key, witnesses: Sequence[Key], faults: list[Fault]) -> Checkpoint:
     """Return the checkpoint, if the log's key signed it; a witness's line that is not good is a fault."""
     try:
+        if len(note) > MOST_NOTE:
+            raise ValueError
         text, signatures = note.decode("utf-8").rsplit("\n\n", 1)
     except (ValueError, UnicodeDecodeError):
         raise Broken(place, "not_note") from None
@@ -799,7 +803,8 @@ def answer_of(case: dict[str, Any], rows: Sequence[Row]) -> Answer:
     question, ask = case["question"], case["ask"]
     sessions, doubts = _sessions(rows)
     lines = [row for row in rows if _asked(row, question, ask)]
-    stays = [stay for stay in sessions.values() if _stayed(stay, question, ask, lines)]
+    named = {row.session for row in lines}
+    stays = [stay for stay in sessions.values() if _stayed(stay, question, ask, named)]
     for row in lines:
         if row.kind.startswith("view."):
             doubts += _doubts(row, sessions.get(row.session))
@@ -843,11 +848,14 @@ def _concerns(row: Row, question: dict[str, Any]) -> bool:
     return bool(question.get("seat")) and row.seat == question["seat"]
 
 
-def _stayed(stay: Stay, question: dict[str, Any], ask: str, lines: Sequence[Row]) -> bool:
-    """Whether the session touches the interval, at the seat and by the person asked for; of views: whose they are."""
+def _stayed(stay: Stay, question: dict[str, Any], ask: str, named: set[str]) -> bool:
+    """Whether the session touches the interval, at the seat and by the person asked for; of views: whose they are.
+
+    `named`: the sessions of the rows that were asked for.
+    """
     start, end = stay
     if ask == "resident" or ("record" in question and ask != "clear"):
-        return any(row.session == start.session for row in lines)
+        return start.session in named
     if ask == "clear" and not question.get("seat"):
         return False
     ran = end.wall - start.wall if end else 0

@@ -596,6 +596,41 @@ def test_a_stretch_of_fewer_rows_than_it_says() -> None:
     assert [what for what, _ in _whole(4, 3, 1_000_000, 80_000_000).why] == ["whole_holes"]
 
 
+class Counted(str):
+    """The id of a session, of which every comparison is counted."""
+
+    __slots__ = ()
+    compared = 0
+
+    def __eq__(self, other: object) -> bool:
+        Counted.compared += 1
+        return str.__eq__(self, other)
+
+    __hash__ = str.__hash__
+
+
+def test_very_many_sessions_and_views_are_not_compared_each_with_each() -> None:
+    """A bundle may have a million rows, and a forged one held the verifier for days."""
+    many = 300
+    seat = {"seat": ONE, "subject": SATO, "grade": "B", "reason": "", "boot": "b"}
+    rows = [
+        face.Row(at, at, at, at, kind=kind, session=Counted(f"ses_{at // 2}"), data={"record": HERS}, **seat)
+        for at, kind in enumerate(("session.started", "view.opened") * many)
+    ]
+    question = {"record": HERS, "from": 0, "to": len(rows)}
+    answer = face.answer_of({"question": question, "ask": "resident"}, rows)
+    assert len(answer.stays) == len(answer.lines) == many
+    assert Counted.compared < 20 * many
+
+
+def test_a_checkpoint_with_signatures_without_end(hers: bytes) -> None:
+    def more(members: Members) -> None:
+        note = members["checkpoint.txt"]
+        members["checkpoint.txt"] = note + note.splitlines(keepends=True)[-1] * (face.MOST_NOTE // 100)
+
+    assert told(judged(forged(hers, more))) == {"not_note"}
+
+
 def test_what_is_not_whole_is_not_called_so(folder: Path) -> None:
     found = bundle_of(folder, asked(record=HERS), whole=False).found
     assert [what for what, _ in face.shown(found)] == ["signed_rows"]
