@@ -56,7 +56,7 @@ class Published:
         keys = KeySet.import_key_set({"keys": [each for each in await self.jwks() if each["alg"] == "RS256"]})
         try:
             token = jwt.decode(hint, keys, algorithms=["RS256"])
-        except (JoseError, ValueError):
+        except (JoseError, ValueError, TypeError):  # joserfc goes through `crit` before it looks whether it is a list
             return None
         return token.claims if token.claims.get("iss") == self._issuer and token.header.get("typ") == "JWT" else None
 

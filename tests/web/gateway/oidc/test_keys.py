@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from typing import Any
 
 import pytest
@@ -53,6 +55,14 @@ async def test_hints_that_are_not_ours_are_told_apart_here(core: Core) -> None:
     core.at = Instant(FRESH)
     assert await asyncio.gather(*(keys.hinted(each) for each in sent)) == [None] * len(sent)
     assert core.asked == 2
+
+
+@pytest.mark.parametrize("crit", [5, True, [{}], [[]], {"b64": 1}, ["b64"], None])
+async def test_a_hint_whose_header_is_none(core: Core, crit: object) -> None:
+    """Joserfc raises TypeError for some of them, and any browser may send one."""
+    header = json.dumps({"alg": "RS256", "kid": "k1", "typ": "JWT", "crit": crit}).encode()
+    sent = f"{base64.urlsafe_b64encode(header).rstrip(b'=').decode()}.e30.AAAA"
+    assert await published(core).hinted(sent) is None
 
 
 async def test_a_hint_of_ours_is_read(core: Core) -> None:
