@@ -65,6 +65,9 @@ _ALL = (
     Target("found", ("authd.service.evidence.trace",)),
     Target("sheets", ("authd.service.evidence.trace.reading",), 4_096),
     Target("prints", ("authd.service.evidence.trace",), 4_096),
+    Target("brokers", ("authd.broker", "authd.agent.wayland", "html.parser", "_markupbase"), 6_000),
+    Target("gateway", ("authd.web.gateway", "joserfc"), 4_096),
+    Target("evidence", ("authd.service.evidence.bundle.verify_evidence", "authd.core", "authd.service.ledger"), 4_096),
 )
 TARGETS = {each.name: each for each in _ALL}
 
