@@ -34,8 +34,8 @@ def shape(line: str) -> str:
 
 
 def pattern(sample: str) -> re.Pattern[str]:
-    """What a line of the sample stands for: `...` is whatever there is."""
-    return re.compile(".*".join(re.escape(piece) for piece in shape(sample).split("...")))
+    """What a line of the sample stands for: `...` is whatever words there are, or none."""
+    return re.compile("( .*)?".join(re.escape(piece) for piece in shape(sample).split(" ...")))
 
 
 async def an_afternoon(folder: Path) -> None:
