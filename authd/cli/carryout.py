@@ -208,7 +208,8 @@ def _check_usb(args: argparse.Namespace) -> int:
     """As udev runs it: the drive's numbers are in the environment (systemd's usb_id has put them there)."""
     from authd.client import ClientError
 
-    vendor, model, serial = (os.environ.get(f"ID_{name}", "") for name in ("VENDOR_ID", "MODEL_ID", "SERIAL_SHORT"))
+    names = ("ID_VENDOR_ID", "ID_MODEL_ID", "ID_SERIAL_SHORT")
+    vendor, model, serial = (_whole(os.environ.get(name, "")) for name in names)
     if not (vendor and model and serial):
         return fail(text("carryout.drive_unnamed", language()), REFUSED)
     destination = f"usb {vendor}:{model}:{serial}"[:200]
@@ -223,8 +224,14 @@ def _check_usb(args: argparse.Namespace) -> int:
 
 def _check_print(args: argparse.Namespace) -> int:
     """As the printer's queue runs it; the capability, if the job brought one, is in the environment."""
-    _use(args, "print", args.queue, title=args.title[:200], copies=args.copies, user=args.user[:200])
+    title, user = _whole(args.title)[:200], _whole(args.user)[:200]
+    _use(args, "print", args.queue, title=title, copies=args.copies, user=user)
     return OK
+
+
+def _whole(word: str) -> str:
+    """Return a word of another program's with marks for what is no UTF-8, such as a title from an old machine."""
+    return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _use(
@@ -236,7 +243,7 @@ def _use(
         client.use_carryout(
             "usb" if kind == "usb" else "print",
             destination,
-            capability=os.environ.get(CAPABILITY, "") if kind == "print" else "",
+            capability=_whole(os.environ.get(CAPABILITY, "")) if kind == "print" else "",
             title=title,
             copies=copies,
             user=user,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import stat
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -160,6 +161,27 @@ async def test_a_print_brings_its_capability_or_its_title(hall: Hall, monkeypatc
     assert (await hall.authd(*page)).code == 4
     monkeypatch.setenv("AUTHD_CAPABILITY", token)
     assert (await hall.authd(*page)).code == 0
+
+
+async def test_a_print_whose_words_are_no_utf_8(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As an old machine names it: a title and a user in Shift_JIS, an option of any bytes."""
+    page = ("carryout", "check-print", "--queue", "office", "--user", os.fsdecode("伊藤".encode("cp932")))
+    refused = await hall.authd(*page, "--title", os.fsdecode("名簿".encode("cp932")))
+    assert (refused.code, SAID[Why.UNKNOWN] in refused.err) == (4, True)
+    monkeypatch.setenv("AUTHD_CAPABILITY", os.fsdecode(b"\xff"))
+    assert (await hall.authd(*page)).code == 4
+    monkeypatch.delenv("AUTHD_CAPABILITY")
+    await hall.granted("--destination", "office", "--title", "list", kind="print")
+    assert (await hall.authd(*page, "--title", "list")).code == 0
+    (row,) = await hall.desk.rows(Kind.CARRYOUT_USED)
+    assert "\ufffd" in str(row.entry.data["user"])
+
+
+async def test_a_drive_whose_serial_number_is_no_utf_8(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in (("VENDOR_ID", b"0781"), ("MODEL_ID", b"5581"), ("SERIAL_SHORT", b"4C\xff")):
+        monkeypatch.setenv(f"ID_{name}", os.fsdecode(value))
+    said = await hall.authd("carryout", "check-usb")
+    assert (said.code, "usb 0781:5581:4C\ufffd" in said.err) == (4, True)
 
 
 async def test_a_baseline_is_known_by_its_fingerprints(hall: Hall, rows: Path) -> None:
