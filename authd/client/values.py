@@ -223,7 +223,7 @@ def decode(raw: bytes | msgspec.Raw, kind: type[T]) -> T:
     """Read JSON of the door's. Raises `ProtocolError`."""
     try:
         return msgspec.json.decode(raw, type=kind)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(str(error)) from error
 
 

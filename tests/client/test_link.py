@@ -12,6 +12,7 @@ from pytest_mock import MockerFixture
 
 from authd.client.channel import heard
 from authd.client.link import Channel, dialler
+from authd.client.values import Frame, ProtocolError, decode
 
 LOCK, NEXT = b'{"id":1,"lock":{}}', b'{"id":1,"beat":7}'
 
@@ -59,3 +60,9 @@ async def test_a_quiet_door_is_asked_for_a_sign_of_life(mocker: MockerFixture) -
     channel: Channel = (scripted := Scripted(silent=2))
     assert await heard(channel) == NEXT
     assert [json.loads(each)["verb"] for each in scripted.sent] == ["ping", "ping"]
+
+
+@pytest.mark.parametrize("raw", [b"", b"[]", b'{"id":"x"}', b'{"error":"\xff"}', b'{"x":' + b"[" * 60_000])
+def test_what_the_door_may_not_say_is_said_to_be_that(raw: bytes) -> None:
+    with pytest.raises(ProtocolError):
+        decode(raw, Frame)
