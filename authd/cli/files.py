@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import sys
 import unicodedata
 from collections.abc import Callable, Mapping
@@ -31,6 +32,8 @@ class BadInput(Exception):
     """What was asked cannot be understood, or is not there: one line for the person, exit code 2."""
 
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+"""Nothing was wrong with what was asked: the disk is full, exit code 1."""
 _BAR = 30
 """Characters of a progress bar."""
 
@@ -63,7 +66,7 @@ def answering(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Na
             raise  # whoever reads has gone: no word to them
         except (PortError, OSError, apsw.Error) as error:
             print(plain(failures.words(error, args.lang)), file=sys.stderr)
-            return USAGE
+            return BAD_NEWS if getattr(error, "errno", None) in _NO_ROOM else USAGE
 
     return answer
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from authd.cli._common import language
+from authd.cli.whole import whole
 from authd.locale import text
 
 BROWSERS: Final = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
@@ -140,7 +141,7 @@ def _print(browser: str, folder: Path) -> None:
 
 
 def _private(path: Path, data: bytes) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600), "wb") as file:
+    with whole(path) as file:
         file.write(data)
 
 

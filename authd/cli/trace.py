@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import io
 import json
 import os
 import sys
@@ -30,6 +31,7 @@ from authd.cli.files import (
     person_json,
     plain,
 )
+from authd.cli.whole import whole
 from authd.locale import text
 from authd.service.evidence.trace.crew import Crew, CrewError
 from authd.service.evidence.trace.report import Leak, Origin, Report
@@ -127,8 +129,8 @@ def _residents(args: argparse.Namespace, report: Report) -> int:
     with ExitStack() as stack:
         write: Callable[[list[object]], object] = lambda _: None  # noqa: E731 (one of two)
         if args.residents:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
-            file = stack.enter_context(os.fdopen(os.open(args.residents, flags, 0o600), "w", encoding="utf-8"))
+            kept = stack.enter_context(whole(args.residents, os.O_NOFOLLOW))
+            file = stack.enter_context(io.TextIOWrapper(kept, encoding="utf-8", newline=""))
             write = csv.writer(file).writerow
         write(["record", "data_set", "row", "files"])
         for count, each in enumerate(report.residents(), 1):  # noqa: B007 (the count is what is returned)
