@@ -87,6 +87,7 @@ async def test_an_empty_ledger_knows_nothing(tmp_path: Path) -> None:
 def test_a_sign_of_life_is_now_while_it_is_renewed(tmp_path: Path, age_s: int, still: bool) -> None:
     now = BEGIN + 10 * MINUTE
     (tmp_path / ALIVE_FILE).touch()
-    os.utime(tmp_path / ALIVE_FILE, ((now - 1000 * age_s) / 1000,) * 2)
+    at = now / 1000 - age_s
+    os.utime(tmp_path / ALIVE_FILE, (at, at))
     assert heard(tmp_path, now) == (now if still else now - 1000 * age_s)
     assert heard(tmp_path / "elsewhere", now) == 0
