@@ -8,6 +8,7 @@ import os
 import secrets
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -209,7 +210,7 @@ def _check_usb(args: argparse.Namespace) -> int:
     from authd.client import ClientError
 
     names = ("ID_VENDOR_ID", "ID_MODEL_ID", "ID_SERIAL_SHORT")
-    vendor, model, serial = (_whole(os.environ.get(name, "")) for name in names)
+    vendor, model, serial = (_numbered(os.environ.get(name, "")) for name in names)
     if not (vendor and model and serial):
         return fail(text("carryout.drive_unnamed", language()), REFUSED)
     destination = f"usb {vendor}:{model}:{serial}"[:200]
@@ -224,14 +225,23 @@ def _check_usb(args: argparse.Namespace) -> int:
 
 def _check_print(args: argparse.Namespace) -> int:
     """As the printer's queue runs it; the capability, if the job brought one, is in the environment."""
-    title, user = _whole(args.title)[:200], _whole(args.user)[:200]
+    title, user = _said(args.title)[:200], _said(args.user)[:200]
     _use(args, "print", args.queue, title=title, copies=args.copies, user=user)
     return OK
 
 
-def _whole(word: str) -> str:
-    """Return a word of another program's with marks for what is no UTF-8, such as a title from an old machine."""
-    return word.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+def _said(word: str) -> str:
+    """Return what another program said as text; an old machine says its titles in Shift_JIS."""
+    raw = os.fsencode(word)
+    for codec in ("utf-8", "cp932"):
+        with suppress(UnicodeDecodeError):
+            return raw.decode(codec)
+    return _numbered(word)
+
+
+def _numbered(word: str) -> str:
+    """Return a word with the number of each byte that is no UTF-8: two drives stay two."""
+    return os.fsencode(word).decode("utf-8", "backslashreplace")
 
 
 def _use(
@@ -243,7 +253,7 @@ def _use(
         client.use_carryout(
             "usb" if kind == "usb" else "print",
             destination,
-            capability=_whole(os.environ.get(CAPABILITY, "")) if kind == "print" else "",
+            capability=_numbered(os.environ.get(CAPABILITY, "")) if kind == "print" else "",
             title=title,
             copies=copies,
             user=user,
