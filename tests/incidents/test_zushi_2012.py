@@ -132,6 +132,11 @@ def ask(state: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answer
     return asked
 
 
+def _stays(answer: Answer) -> Answer:
+    """Without the hours behind the last row, which nobody knows."""
+    return [line for line in answer if line["subject"] is not None]
+
+
 class TestTheQuestionAfterwards:
     """The city could not say who it had been, nor who it had not been."""
 
@@ -141,14 +146,14 @@ class TestTheQuestionAfterwards:
         assert (stay["seconds"], stay["reason"], stay["grade"]) == (1800, "absence", "B")
 
     def test_the_clerk_who_was_not_there_has_no_stay(self, ask: Callable[..., Answer]) -> None:
-        assert INNOCENT.subject not in [stay["subject"] for stay in ask(CALL, AT_THE_DESK, INNOCENT)]
-        assert [stay["subject"] for stay in ask(DAY, AT_THE_DESK, INNOCENT)] == ["sub_b", "sub_a", "sub_b"]
+        answer = ask(CALL, AT_THE_DESK, INNOCENT)
+        assert [(line["subject"], line["unknown"]) for line in answer] == [("sub_a", None)], "and all of it is known"
+        assert [stay["subject"] for stay in _stays(ask(DAY, AT_THE_DESK, INNOCENT))] == ["sub_b", "sub_a", "sub_b"]
 
     def test_names_swapped_in_the_store_do_not_change_whom_the_ledger_names(self, ask: Callable[..., Answer]) -> None:
-        right = ask(DAY, AT_THE_DESK, INNOCENT)
-        swapped = ask(
-            DAY, replace(AT_THE_DESK, name=INNOCENT.name, kana=INNOCENT.kana), replace(INNOCENT, name=AT_THE_DESK.name)
-        )
+        right = _stays(ask(DAY, AT_THE_DESK, INNOCENT))
+        other = replace(AT_THE_DESK, name=INNOCENT.name, kana=INNOCENT.kana), replace(INNOCENT, name=AT_THE_DESK.name)
+        swapped = _stays(ask(DAY, *other))
         named = [stay["person"]["name"] for stay in right], [stay["person"]["name"] for stay in swapped]
         assert named == (["馬場 花", "青木 一", "馬場 花"], ["青木 一", "馬場 花", "青木 一"])
         for before, after in zip(right, swapped, strict=True):
