@@ -211,6 +211,10 @@ class Counter:
         (button,) = [each for each in bench.find_elements(By.TAG_NAME, "button") if words in each.text.split("\n")]
         button.click()
 
+    def bench(self, seat: str) -> str:
+        """The words of the seat's devices: lamps and buttons."""
+        return str(self.driver.find_elements(By.CSS_SELECTOR, ".bench")[SEATS.index(seat)].text)
+
     def cut(self) -> list[str]:
         """What of the strip cannot be read whole at this size."""
         self.driver.switch_to.default_content()

@@ -279,7 +279,7 @@ def test_nothing_of_the_strip_is_cut_off(counter: Counter, width: int, height: i
     counter.size(width, height)
     counter.press(ONE, "読取装置を抜く")
     counter.press(TWO, "鍵を挿す")
-    counter.until_strip(lambda: "抜けています" in counter.lamps(ONE) and "鍵を抜く" in counter.text)
+    counter.until_strip(lambda: "抜けています" in counter.lamps(ONE) and "鍵を抜く" in counter.bench(TWO))
     cut = counter.cut()
     counter.press(TWO, "鍵を抜く")
     assert cut == []

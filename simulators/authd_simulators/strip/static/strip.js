@@ -143,9 +143,13 @@ function label(made, ja, en, key) {
   if (key) made.setAttribute("aria-keyshortcuts", key);
 }
 
+let asked = 0, shown = 0;
 async function look() {
+  const turn = ++asked;
   try {
     const state = await (await fetch("/state")).json();
+    if (turn < shown) return;  // an older answer that comes later
+    shown = turn;
     for (const bench of benches) reflect(bench, state[bench.seat.vein], state[bench.seat.presence], state[bench.seat.key]);
   } catch {
     for (const bench of benches) for (const lamp of Object.values(bench.lamp)) shine(lamp, "bad", "模擬装置なし", "no bench");
