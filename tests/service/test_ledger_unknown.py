@@ -77,6 +77,13 @@ async def test_a_gap_that_ends_long_after_the_interval_reaches_into_it(tmp_path:
     assert minutes(asked(tmp_path, BEGIN + 2 * MINUTE, BEGIN + 3 * MINUTE)) == [(2, 3, Why.DOWN, 2)]
 
 
+async def test_a_clock_that_was_set_back_leaves_its_row_before_the_time_that_is_unknown(tmp_path: Path) -> None:
+    begin, end = BEGIN + 40 * MINUTE, BEGIN + 10 * MINUTE
+    await wrote(tmp_path, {"gap": "clock", "since": begin, "moved_ms": end - begin, "until": end})
+    found = minutes(asked(tmp_path, BEGIN + 15 * MINUTE, BEGIN + 18 * MINUTE))
+    assert found == [(15, 18, Why.CLOCK, 2)]
+
+
 async def test_an_empty_ledger_knows_nothing(tmp_path: Path) -> None:
     async with opened(tmp_path):
         pass

@@ -48,7 +48,7 @@ def unknown(reader: Reader, since_ms: int, until_ms: int, now_ms: int, heard_ms:
 
     heard_ms: when authd was last heard of besides its rows. Raises `LedgerDamaged`.
     """
-    found = chain(_begin(reader), _gaps(reader, since_ms), _end(reader, now_ms, heard_ms))
+    found = chain(_begin(reader), _gaps(reader), _end(reader, now_ms, heard_ms))
     within = [
         Unknown(max(each.since_ms, since_ms), min(each.until_ms, until_ms), each.why, each.row)
         for each in found
@@ -64,9 +64,9 @@ def _begin(reader: Reader) -> Iterator[Unknown]:
         yield Unknown(ALWAYS[0], first[0].wall_ms, Why.BEFORE, first[0].seq)
 
 
-def _gaps(reader: Reader, since_ms: int) -> Iterator[Unknown]:
-    """What the ledger admits. A gap's row stands at its end, so one of long after the interval may reach into it."""
-    for row in reader.find(f"kind:{Kind.LEDGER_GAP}", since_ms, ALWAYS[1]):
+def _gaps(reader: Reader) -> Iterator[Unknown]:
+    """What the ledger admits, ever: a gap's row stands at its end, or before it where the clock was set back."""
+    for row in reader.find(f"kind:{Kind.LEDGER_GAP}"):
         data = row.entry.data
         begin, end = data.get("since"), data.get("until")
         if isinstance(begin, int) and isinstance(end, int):  # authd.service.gaps
